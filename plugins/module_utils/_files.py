@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files and directories that appear whole or not at all.
+
+Everything is made under a temporary name beside its goal, brought to the disk and renamed. A reader never sees half,
+and what an interrupted run leaves behind is a hidden name that the next run removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+STAGING_SUFFIX = ".tmp"
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+class FilesError(Exception):
+    """Something on the disk is not as it has to be; the message names the path and the remedy."""
+
+
+def fsync_path(path: str) -> None:
+    """Bring one file or directory (not what is in it) to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_filesystem(path: str) -> None:
+    """Bring everything of the file system that holds `path` to the disk: one call for a tree of many thousand files."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Replace the file at `path` by `data` in one step."""
+    directory, name = os.path.split(path)
+    descriptor, staged = tempfile.mkstemp(prefix=f".{name}.", suffix=STAGING_SUFFIX, dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(staged, path)
+    except BaseException:
+        os.unlink(staged)
+        raise
+    fsync_path(directory)
+
+
+def point_symlink(path: str, target: str) -> None:
+    """Make `path` a symbolic link to `target` in one step, whether a link stood there or not."""
+    directory, name = os.path.split(path)
+    if os.path.lexists(path) and not os.path.islink(path):
+        raise FilesError(f"{path} is not a symbolic link: move it away, then run again")
+    staged = os.path.join(directory, f".{name}.{os.getpid()}{STAGING_SUFFIX}")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(staged)
+    os.symlink(target, staged)
+    os.rename(staged, path)
+    fsync_path(directory)
+
+
+def remove_tree(path: str) -> None:
+    """Remove the directory at `path`, unless something is mounted in it: what is mounted belongs to somebody else."""
+    real = os.path.realpath(path)
+    mounts = [m for m in _mount_points() if m == real or m.startswith(real + "/")]
+    if mounts:
+        raise FilesError(f"{path} is not removed, something is mounted at {', '.join(mounts)}: unmount it, then run again")
+    shutil.rmtree(path)
+
+
+def remove_leftovers(goal: str) -> None:
+    """Remove what interrupted runs left beside `goal`; call it while you hold the lock of `goal`."""
+    directory, name = os.path.split(goal)
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.listdir(directory):
+            if entry.startswith(f".{name}.") and entry.endswith(STAGING_SUFFIX):
+                leftover = os.path.join(directory, entry)
+                if os.path.isdir(leftover) and not os.path.islink(leftover):
+                    remove_tree(leftover)
+                else:
+                    os.unlink(leftover)
+
+
+@contextlib.contextmanager
+def staging_directory(goal: str, mode: int = 0o755) -> Iterator[str]:
+    """Give an empty directory beside `goal`, which is removed unless publish() or exchange() took it away."""
+    directory, name = os.path.split(goal)
+    staged = tempfile.mkdtemp(prefix=f".{name}.", suffix=STAGING_SUFFIX, dir=directory)
+    try:
+        os.chmod(staged, mode)
+        yield staged
+    finally:
+        if os.path.isdir(staged):
+            remove_tree(staged)
+
+
+def publish(staged: str, goal: str) -> None:
+    """Give the finished tree `staged` its name `goal`, at which nothing may stand."""
+    fsync_filesystem(staged)
+    if os.path.lexists(goal):
+        raise FilesError(f"{goal} exists already: it is not overwritten")
+    os.rename(staged, goal)
+    fsync_path(os.path.dirname(goal))
+
+
+def exchange(staged: str, goal: str) -> None:
+    """Swap the finished tree `staged` with the one at `goal` in one step; the old one is then at `staged`."""
+    fsync_filesystem(staged)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(goal), _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(number, os.strerror(number), goal)
+        aside = f"{staged}.old{STAGING_SUFFIX}"
+        os.rename(goal, aside)
+        os.rename(staged, goal)
+        os.rename(aside, staged)
+    fsync_path(os.path.dirname(goal))
+
+
+@contextlib.contextmanager
+def lock(path: str) -> Iterator[None]:
+    """Hold the lock file at `path` (made when missing, never removed); wait for whoever holds it."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class DirectoryChange(t.NamedTuple):
+    """What has to happen so that a directory holds exactly the wanted files."""
+
+    write: dict[str, bytes]
+    remove: list[str]
+    before: dict[str, bytes]
+
+
+def plan_directory(path: str, wanted: Mapping[str, bytes], suffixes: tuple[str, ...]) -> DirectoryChange:
+    """Compare the files of `path` that end in one of `suffixes` with `wanted` (name to content); touches nothing."""
+    before: dict[str, bytes] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(path):
+            if entry.name.endswith(suffixes) and not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
+                with open(entry.path, "rb") as stream:
+                    before[entry.name] = stream.read()
+    return DirectoryChange(
+        write={name: data for name, data in wanted.items() if before.get(name) != data},
+        remove=sorted(set(before) - set(wanted)),
+        before=before,
+    )
+
+
+def apply_directory(path: str, change: DirectoryChange, mode: int = 0o644) -> None:
+    """Carry out what plan_directory() found; each file is replaced in one step."""
+    for name, data in change.write.items():
+        write_file(os.path.join(path, name), data, mode)
+    for name in change.remove:
+        os.unlink(os.path.join(path, name))
+    if change.remove:
+        fsync_path(path)
+
+
+def _mount_points() -> list[str]:
+    """Mount points of this process; the kernel writes blanks in them as octal escapes."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+        fields = [line.split(" ")[4] for line in stream]
+    return [_unescape(field) for field in fields]
+
+
+def _unescape(field: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(code, character)
+    return field
