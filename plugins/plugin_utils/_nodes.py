@@ -1,0 +1,299 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Node descriptions from the inventory: what every role knows about the machines that boot."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import json
+import re
+import typing as t
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from ansible.errors import AnsibleError
+from ansible.release import __version__ as ansible_version
+from jinja2 import UndefinedError
+
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import normalize_mac
+
+TRANSPORTS = ("http", "nbd")
+
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.IGNORECASE | re.ASCII)
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
+_OVERLAY = re.compile(r"(100|[1-9][0-9]?)%|[1-9][0-9]*[kmg]?", re.IGNORECASE | re.ASCII)
+_KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
+_TRUE = frozenset(("true", "yes", "on", "1"))
+_FALSE = frozenset(("false", "no", "off", "0"))
+_SHOWN_PROBLEMS = 20
+
+# ansible-core 2.18 hands over a value with an undefined variable as its own source; later ones raise an error.
+_UNDEFINED_STAYS = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
+
+_EVALUATION = (AnsibleError, UndefinedError)
+
+_T = t.TypeVar("_T")
+
+
+class NodesError(Exception):
+    """The inventory describes nodes that cannot be; the message names host, variable, value and remedy."""
+
+
+class Node(t.TypedDict):
+    """What is known about one node."""
+
+    name: str
+    macs: list[str]
+    ip: str
+    image: str
+    image_version: str | None
+    server: str
+    server_address: str
+    transports: list[str]
+    ram: bool
+    overlay: str
+    kernel_args: list[str]
+    lts_conf: dict[str, t.Any]
+
+
+def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers: Iterable[str]) -> list[Node]:
+    """Describe the hosts `nodes`, each served by one of the hosts `servers`, sorted by name."""
+    names = sorted(nodes)
+    if not names:
+        return []
+    problems: list[str] = []
+    addresses: dict[str, str] = {}
+    for server in sorted(servers):
+        with _noted(problems):
+            variables = _Variables(server, hostvars[server])
+            addresses[server] = variables.first("ltsp_server_address", "ansible_host", _address)
+    if not addresses and not problems:
+        problems.append("no host is in the group of the boot servers: put at least one into ltsp_servers")
+    described: list[Node] = []
+    if not problems:
+        taken = {("address", address): f"boot server {server}" for server, address in addresses.items()}
+        for name in names:
+            with _noted(problems):
+                node = _describe(name, _Variables(name, hostvars[name]), addresses)
+                _claim(node, taken)
+                described.append(node)
+    if problems:
+        rest = len(problems) - _SHOWN_PROBLEMS
+        raise NodesError("; ".join(problems[:_SHOWN_PROBLEMS]) + (f"; and {rest} more" if rest > 0 else ""))
+    return described
+
+
+def choose_server(node: str, servers: Iterable[str]) -> str:
+    """Spread nodes over servers so that a server that comes or goes moves only its own share (rendezvous hashing)."""
+    return max(servers, key=lambda server: hashlib.sha256(f"{node}\n{server}".encode()).digest())
+
+
+@contextlib.contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Collect the problem of one host and go on with the next one, so that one run shows all of them."""
+    try:
+        yield
+    except NodesError as error:
+        problems.append(str(error))
+
+
+class _Variables:
+    """The variables of one host, read with a check each; an empty value counts as none."""
+
+    def __init__(self, host: str, values: Mapping[str, t.Any]) -> None:
+        self._host = host
+        self._values = values
+
+    def required(self, name: str, check: Callable[[t.Any], _T]) -> _T:
+        value = self._value(name)
+        if value is None:
+            raise NodesError(f"{self._host}: {name} is not set: set it for this host")
+        return self._checked(name, value, check)
+
+    def optional(self, name: str, default: _T, check: Callable[[t.Any], _T]) -> _T:
+        value = self._value(name)
+        return default if value is None else self._checked(name, value, check)
+
+    def first(self, name: str, fallback: str, check: Callable[[t.Any], _T]) -> _T:
+        for candidate in (name, fallback):
+            value = self._value(candidate)
+            if value is not None:
+                try:
+                    return self._checked(candidate, value, check)
+                except NodesError as error:
+                    raise error if candidate == name else NodesError(f"{error}, or set {name}") from error
+        raise NodesError(f"{self._host}: neither {name} nor {fallback} is set: set {name} to the IPv4 address of this host")
+
+    def _value(self, name: str) -> t.Any:
+        try:
+            value = self._values.get(name)
+            if _UNDEFINED_STAYS and value:
+                _refuse_templates(value)
+        except (*_EVALUATION, ValueError) as error:
+            raise NodesError(f"{self._host}: {name} cannot be evaluated: {error}") from error
+        return None if isinstance(value, str) and not value.strip() else value
+
+    def _checked(self, name: str, value: t.Any, check: Callable[[t.Any], _T]) -> _T:
+        try:
+            return check(value)
+        except _EVALUATION as error:
+            raise NodesError(f"{self._host}: {name} cannot be evaluated: {error}") from error
+        except ValueError as error:
+            raise NodesError(f"{self._host}: {name}: {error}") from error
+
+
+def _describe(name: str, variables: _Variables, addresses: Mapping[str, str]) -> Node:
+    if not _HOST_NAME.fullmatch(name):
+        raise NodesError(f"{name}: a node's inventory name is its host name: use letters, digits, hyphens and dots only")
+    server = variables.optional("ltsp_node_server", "", lambda value: _one_of(value, addresses)) or choose_server(name, addresses)
+    return Node(
+        name=str(name),
+        macs=variables.required("ltsp_node_macs", _macs),
+        ip=variables.first("ltsp_node_ip", "ansible_host", _address),
+        image=variables.optional("ltsp_node_image", "node", _image),
+        image_version=variables.optional("ltsp_node_image_version", None, _version),
+        server=server,
+        server_address=addresses[server],
+        transports=variables.optional("ltsp_node_transports", list(TRANSPORTS), _transports),
+        ram=variables.optional("ltsp_node_ram", True, _boolean),
+        overlay=variables.optional("ltsp_node_overlay", "50%", _overlay),
+        kernel_args=variables.optional("ltsp_node_kernel_args", [], _kernel_arguments),
+        lts_conf=variables.optional("ltsp_node_lts_conf", {}, _parameters),
+    )
+
+
+def _claim(node: Node, taken: dict[tuple[str, str], str]) -> None:
+    """Nobody else may have this node's host name, IP address or MAC addresses."""
+    owner = f"node {node['name']}"
+    claims = [("name", "host name", node["name"].lower(), "the host name in lower case"), ("address", "IP address", node["ip"], "ltsp_node_ip")]
+    claims += [("mac", "MAC address", mac, "ltsp_node_macs") for mac in node["macs"]]
+    for kind, what, value, variable in claims:
+        other = taken.setdefault((kind, value), owner)
+        if other != owner:
+            raise NodesError(f"{node['name']}: {variable}: {what} {value} is taken by {other} already: give each its own")
+
+
+def _refuse_templates(value: t.Any) -> None:
+    if isinstance(value, Mapping):
+        value = value.values()
+    if isinstance(value, str):
+        if ("{{" in value or "{%" in value) and not getattr(value, "__UNSAFE__", False):
+            raise ValueError(f"{value!r} has an undefined variable: define it (text that is no template is marked with !unsafe)")
+    elif isinstance(value, Iterable):
+        for item in value:
+            _refuse_templates(item)
+
+
+def _text(value: t.Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text: write the {what} in quotes")
+    return str(value).strip()
+
+
+def _list(value: t.Any, separator: str | None = ",") -> list[t.Any]:
+    """Take a list, or the text that a survey makes of one: JSON, or items between separators."""
+    if isinstance(value, str):
+        if value.lstrip().startswith("["):
+            value = _json(value)
+        else:
+            return [item.strip() for item in value.split(separator) if item.strip()]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{value!r} is not a list: write [a, b]")
+    return list(value)
+
+
+def _json(value: str) -> t.Any:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not valid JSON ({error}): correct it, or give the value as YAML") from None
+
+
+def _one_of(value: t.Any, servers: Iterable[str]) -> str:
+    server = _text(value, "name")
+    if server not in servers:
+        raise ValueError(f"{server!r} is not in the group ltsp_servers: use one of {', '.join(servers)}")
+    return server
+
+
+def _macs(value: t.Any) -> list[str]:
+    macs = [normalize_mac(_text(mac, "MAC address")) for mac in _list(value)]
+    if not macs:
+        raise ValueError("the list is empty: give the address of at least one network card")
+    return _without_repetition(macs)
+
+
+def _address(value: t.Any) -> str:
+    try:
+        address = ipaddress.IPv4Address(_text(value, "address"))
+    except ipaddress.AddressValueError:
+        raise ValueError(f"{value!r} is not an IPv4 address: write it as in 10.77.0.11") from None
+    if address.is_loopback or address.is_multicast or address.is_reserved or address.is_unspecified:
+        raise ValueError(f"{value!r} is not the address of one machine on a network: use that one")
+    return str(address)
+
+
+def _image(value: t.Any) -> str:
+    image = _text(value, "name")
+    if not _IMAGE.fullmatch(image) or image == "current":
+        raise ValueError(f"{value!r} is not an image name: use a-z, 0-9, '.', '_' and '-', a letter or digit first, and not the word current")
+    return image
+
+
+def _version(value: t.Any) -> str:
+    version = _text(value, "version")
+    if not _VERSION.fullmatch(version):
+        raise ValueError(f"{value!r} is not an image version: write it as in 20261120T223000Z-0123456789ab, or null to follow the current one")
+    return version
+
+
+def _transports(value: t.Any) -> list[str]:
+    transports = [_text(item, "transport") for item in _list(value)]
+    unknown = [item for item in transports if item not in TRANSPORTS]
+    if unknown or not transports:
+        raise ValueError(f"{unknown[0] if unknown else value!r} is not a transport: use {' or '.join(TRANSPORTS)}, in the order in which they are tried")
+    return _without_repetition(transports)
+
+
+def _without_repetition(items: list[str]) -> list[str]:
+    for index, item in enumerate(items):
+        if item in items[:index]:
+            raise ValueError(f"{item} stands in the list twice: remove one")
+    return items
+
+
+def _boolean(value: t.Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError(f"{value!r} is neither true nor false: use one of them")
+    return text in _TRUE
+
+
+def _overlay(value: t.Any) -> str:
+    overlay = str(value).strip()
+    if isinstance(value, bool) or not _OVERLAY.fullmatch(overlay):
+        raise ValueError(f"{value!r} is not the size of a tmpfs: write 1% to 100% of the memory, or bytes as in 2G, 512m or 65536k")
+    return overlay
+
+
+def _kernel_arguments(value: t.Any) -> list[str]:
+    arguments = [_text(item, "argument") for item in _list(value, separator=None)]
+    for argument in arguments:
+        if not _KERNEL_ARGUMENT.fullmatch(argument):
+            raise ValueError(f"{argument!r} cannot pass every boot loader: use letters, digits and _ . , : = / + @ % ~ ! - only, one argument an item")
+    return arguments
+
+
+def _parameters(value: t.Any) -> dict[str, t.Any]:
+    if isinstance(value, str):
+        value = _json(value)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} is not a dictionary: write {{KEY: value}}")
+    parameters = dict(value.items())
+    for key, item in parameters.items():
+        if not isinstance(key, str) or not (item is None or isinstance(item, (str, int, float))):
+            raise ValueError(f"{key!r}: {item!r} is not one value: write text, a number, true, false or null")
+    return parameters
