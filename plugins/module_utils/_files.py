@@ -80,10 +80,15 @@ def point_symlink(path: str, target: str) -> None:
     fsync_path(directory)
 
 
+def mounts_below(path: str) -> list[str]:
+    """Name the mount points at `path` and below it."""
+    real = os.path.realpath(path)
+    return [mount for mount in _mount_points() if mount == real or mount.startswith(real + "/")]
+
+
 def remove_tree(path: str) -> None:
     """Remove the directory at `path`, unless something is mounted in it: what is mounted belongs to somebody else."""
-    real = os.path.realpath(path)
-    mounts = [m for m in _mount_points() if m == real or m.startswith(real + "/")]
+    mounts = mounts_below(path)
     if mounts:
         raise FilesError(f"{path} is not removed, something is mounted at {', '.join(mounts)}: unmount it, then run again")
     shutil.rmtree(path)
