@@ -62,6 +62,10 @@ def role(request: pytest.FixtureRequest) -> pathlib.Path:
     return request.param
 
 
+def test_there_are_roles() -> None:
+    assert "ltsp_image" in [role.name for role in ROLES]
+
+
 def test_variables_carry_the_role_as_prefix(role: pathlib.Path) -> None:
     assert [name for name in options_of(role) if not name.startswith(f"{role.name}_")] == []
 
