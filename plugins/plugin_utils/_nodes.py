@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import ipaddress
-import json
 import re
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,17 +15,23 @@ from ansible.errors import AnsibleError
 from ansible.release import __version__ as ansible_version
 from jinja2 import UndefinedError
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import normalize_mac
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_list
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
+    HOST_NAME,
+    address,
+    boolean,
+    from_json,
+    mac_addresses,
+    no_repetition,
+    text,
+)
 
 TRANSPORTS = ("http", "nbd")
 
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.IGNORECASE | re.ASCII)
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 _OVERLAY = re.compile(r"(100|[1-9][0-9]?)%|[1-9][0-9]*[kmg]?", re.IGNORECASE | re.ASCII)
 _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
-_TRUE = frozenset(("true", "yes", "on", "1"))
-_FALSE = frozenset(("false", "no", "off", "0"))
 _SHOWN_PROBLEMS = 20
 
 # ansible-core 2.18 hands over a value with an undefined variable as its own source; later ones raise an error.
@@ -69,12 +73,12 @@ def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers:
     for server in sorted(servers):
         with _noted(problems):
             variables = _Variables(server, hostvars[server])
-            addresses[server] = variables.first("ltsp_server_address", "ansible_host", _address)
+            addresses[server] = variables.first("ltsp_server_address", "ansible_host", address)
     if not addresses and not problems:
         problems.append("no host is in the group of the boot servers: put at least one into ltsp_servers")
     described: list[Node] = []
     if not problems:
-        taken = {("address", address): f"boot server {server}" for server, address in addresses.items()}
+        taken = {("address", ip): f"boot server {server}" for server, ip in addresses.items()}
         for name in names:
             with _noted(problems):
                 node = _describe(name, _Variables(name, hostvars[name]), addresses)
@@ -146,19 +150,19 @@ class _Variables:
 
 
 def _describe(name: str, variables: _Variables, addresses: Mapping[str, str]) -> Node:
-    if not _HOST_NAME.fullmatch(name):
+    if not HOST_NAME.fullmatch(name):
         raise NodesError(f"{name}: a node's inventory name is its host name: use letters, digits, hyphens and dots only")
     server = variables.optional("ltsp_node_server", "", lambda value: _one_of(value, addresses)) or choose_server(name, addresses)
     return Node(
         name=str(name),
-        macs=variables.required("ltsp_node_macs", _macs),
-        ip=variables.first("ltsp_node_ip", "ansible_host", _address),
+        macs=variables.required("ltsp_node_macs", mac_addresses),
+        ip=variables.first("ltsp_node_ip", "ansible_host", address),
         image=variables.optional("ltsp_node_image", "node", _image),
         image_version=variables.optional("ltsp_node_image_version", None, _version),
         server=server,
         server_address=addresses[server],
         transports=variables.optional("ltsp_node_transports", list(TRANSPORTS), _transports),
-        ram=variables.optional("ltsp_node_ram", True, _boolean),
+        ram=variables.optional("ltsp_node_ram", True, boolean),
         overlay=variables.optional("ltsp_node_overlay", "50%", _overlay),
         kernel_args=variables.optional("ltsp_node_kernel_args", [], _kernel_arguments),
         lts_conf=variables.optional("ltsp_node_lts_conf", {}, _parameters),
@@ -187,89 +191,33 @@ def _refuse_templates(value: t.Any) -> None:
             _refuse_templates(item)
 
 
-def _text(value: t.Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text: write the {what} in quotes")
-    return str(value).strip()
-
-
-def _list(value: t.Any, separator: str | None = ",") -> list[t.Any]:
-    """Take a list, or the text that a survey makes of one: JSON, or items between separators."""
-    if isinstance(value, str):
-        if value.lstrip().startswith("["):
-            value = _json(value)
-        else:
-            return [item.strip() for item in value.split(separator) if item.strip()]
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{value!r} is not a list: write [a, b]")
-    return list(value)
-
-
-def _json(value: str) -> t.Any:
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"{value!r} is not valid JSON ({error}): correct it, or give the value as YAML") from None
-
-
 def _one_of(value: t.Any, servers: Iterable[str]) -> str:
-    server = _text(value, "name")
+    server = text(value, "name")
     if server not in servers:
         raise ValueError(f"{server!r} is not in the group ltsp_servers: use one of {', '.join(servers)}")
     return server
 
 
-def _macs(value: t.Any) -> list[str]:
-    macs = [normalize_mac(_text(mac, "MAC address")) for mac in _list(value)]
-    if not macs:
-        raise ValueError("the list is empty: give the address of at least one network card")
-    return _without_repetition(macs)
-
-
-def _address(value: t.Any) -> str:
-    try:
-        address = ipaddress.IPv4Address(_text(value, "address"))
-    except ipaddress.AddressValueError:
-        raise ValueError(f"{value!r} is not an IPv4 address: write it as in 10.77.0.11") from None
-    if address.is_loopback or address.is_multicast or address.is_reserved or address.is_unspecified:
-        raise ValueError(f"{value!r} is not the address of one machine on a network: use that one")
-    return str(address)
-
-
 def _image(value: t.Any) -> str:
-    image = _text(value, "name")
+    image = text(value, "name")
     if not _IMAGE.fullmatch(image) or image == "current":
         raise ValueError(f"{value!r} is not an image name: use a-z, 0-9, '.', '_' and '-', a letter or digit first, and not the word current")
     return image
 
 
 def _version(value: t.Any) -> str:
-    version = _text(value, "version")
+    version = text(value, "version")
     if not _VERSION.fullmatch(version):
         raise ValueError(f"{value!r} is not an image version: write it as in 20261120T223000Z-0123456789ab, or null to follow the current one")
     return version
 
 
 def _transports(value: t.Any) -> list[str]:
-    transports = [_text(item, "transport") for item in _list(value)]
+    transports = [text(item, "transport") for item in to_list(value)]
     unknown = [item for item in transports if item not in TRANSPORTS]
     if unknown or not transports:
         raise ValueError(f"{unknown[0] if unknown else value!r} is not a transport: use {' or '.join(TRANSPORTS)}, in the order in which they are tried")
-    return _without_repetition(transports)
-
-
-def _without_repetition(items: list[str]) -> list[str]:
-    for index, item in enumerate(items):
-        if item in items[:index]:
-            raise ValueError(f"{item} stands in the list twice: remove one")
-    return items
-
-
-def _boolean(value: t.Any) -> bool:
-    text = str(value).strip().lower()
-    if text not in _TRUE | _FALSE:
-        raise ValueError(f"{value!r} is neither true nor false: use one of them")
-    return text in _TRUE
+    return no_repetition(transports)
 
 
 def _overlay(value: t.Any) -> str:
@@ -280,7 +228,7 @@ def _overlay(value: t.Any) -> str:
 
 
 def _kernel_arguments(value: t.Any) -> list[str]:
-    arguments = [_text(item, "argument") for item in _list(value, separator=None)]
+    arguments = [text(item, "argument") for item in to_list(value, separator=None)]
     for argument in arguments:
         if not _KERNEL_ARGUMENT.fullmatch(argument):
             raise ValueError(f"{argument!r} cannot pass every boot loader: use letters, digits and _ . , : = / + @ % ~ ! - only, one argument an item")
@@ -289,7 +237,7 @@ def _kernel_arguments(value: t.Any) -> list[str]:
 
 def _parameters(value: t.Any) -> dict[str, t.Any]:
     if isinstance(value, str):
-        value = _json(value)
+        value = from_json(value)
     if not isinstance(value, Mapping):
         raise ValueError(f"{value!r} is not a dictionary: write {{KEY: value}}")
     parameters = dict(value.items())
