@@ -37,6 +37,7 @@ LIKE = "LIKE"
 MASK = "********"
 OWNED = "# Written by Ansible, which owns this file: what you change here is lost.\n"
 NO_PARAMETERS = "# No parameters for this node.\n"
+_REPORTED = 20
 
 
 class LtsConfError(ValueError):
@@ -92,12 +93,12 @@ class Line:
         self.understood = bool(match or _BLANK.fullmatch(text))
 
     def assign(self, value: str) -> None:
-        """Put another value into a parameter's line; its indentation and its comment stay."""
+        """Put another value into a parameter's line; its indentation and its comment stay (behind a quoted value one without double quotes)."""
         match = t.cast("re.Match[str]", _PARAMETER.fullmatch(self.text))
         start, end = match.span("plain" if match["plain"] else "raw")
-        self.text = f'{self.text[:start]}"{value}"{self.text[end:]}'
+        comment = self.text[end:].replace('"', "'")
+        self.text = f'{self.text[:start]}"{value}"{comment}'
         self.value = value
-        self.number = 0
 
 
 class Section:
@@ -121,10 +122,9 @@ class Section:
     def set(self, key: str, values: Sequence[str], newline: str) -> None:
         lines = self.parameters(key)
         counting = lines if key == LIKE else lines[-1:]
-        if values and [line.value for line in counting] == list(values):
-            return
         for line, value in zip(counting, values):
-            line.assign(value)
+            if line.value != value:
+                line.assign(value)
         surplus = lines if not values else counting[len(values) :]
         self.lines = [line for line in self.lines if line not in surplus]
         for value in values[len(counting) :]:
@@ -169,11 +169,12 @@ class Document:
 
     def change(self, changes: Iterable[SectionChange]) -> None:
         """Bring the sections into the wanted state; all other lines stay as they are."""
-        newline = next((line.end for line in self.lines()), "") or "\n"
+        newline = "\r\n" if any(line.end == "\r\n" for line in self.lines()) else "\n"
         named = self.named()
         absent = set()
         for line in self.lines():
-            line.end = line.end or newline
+            if not line.end.endswith("\n"):
+                line.end = newline
         for wanted in changes:
             section = named.get(fold(wanted.name))
             if not wanted.present:
@@ -188,25 +189,31 @@ class Document:
         if absent:
             self._remove(absent)
 
+    def _last_lines(self) -> list[Line]:
+        return self.sections[-1].lines if self.sections else self.preamble
+
     def _end_with_blank_line(self, newline: str) -> None:
-        lines = self.sections[-1].lines if self.sections else self.preamble
-        if self.sections or lines:
-            if not lines or lines[-1].text.strip():
-                lines.append(Line("", newline))
+        lines = self._last_lines()
+        if lines[-1].text.strip() if lines else self.sections:
+            lines.append(Line("", newline))
 
     def _remove(self, names: set[str]) -> None:
         """Comments behind the last parameter of a section belong to what follows: they stay."""
-        kept: list[Section] = []
-        for section in self.sections:
+        sections, self.sections = self.sections, []
+        rest: list[Line] = []
+        for section in sections:
             if not section.name or fold(section.name) not in names:
-                kept.append(section)
+                self.sections.append(section)
                 continue
             last = max((number for number, line in enumerate(section.lines) if line.key), default=-1)
             rest = section.lines[last + 1 :]
             while rest and not rest[0].text.strip():
                 del rest[0]
-            (kept[-1].lines if kept else self.preamble).extend(rest)
-        self.sections = kept
+            self._last_lines().extend(rest)
+        if sections and (not self.sections or sections[-1] is not self.sections[-1]) and not rest:
+            lines = self._last_lines()
+            while lines and not lines[-1].text.strip():
+                del lines[-1]
 
 
 class Reader:
@@ -342,7 +349,7 @@ def advise(document: Document, own: Iterable[str] = ()) -> list[Finding]:
             advice.append(Finding(section.header.number, f"no node has the name [{section.name}]: write a MAC address as 52:54:00:77:00:01"))
         for line in section.parameters():
             if line.key == LIKE:
-                if first is named.get("default"):
+                if fold(section.name) == "default":
                     advice.append(Finding(line.number, "LIKE in [default] is followed only from sections that name default: give the parameters themselves"))
                 if fold(line.value) not in named:
                     advice.append(Finding(line.number, f"section [{section.name}], LIKE: there is no section [{line.value}]"))
@@ -361,9 +368,28 @@ def masked(text: str, secret: Sequence[re.Pattern[str]]) -> str:
     lines = _split(text)
     for line in lines:
         match = _ASSIGNMENT.fullmatch(line.text)
-        if match and any(pattern.fullmatch(fold(match[2])) for pattern in secret):
+        if match and is_secret(match[2], secret):
             line.text = f'{match[1]}"{MASK}"'
     return "".join(line.text + line.end for line in lines)
+
+
+def masked_sections(sections: Iterable[Mapping[str, t.Any]], secret: Sequence[re.Pattern[str]]) -> list[dict[str, t.Any]]:
+    """The sections of a task without the secret values."""
+    return [
+        {**section, "parameters": {key: MASK if is_secret(key, secret) else value for key, value in (section["parameters"] or {}).items()}}
+        for section in sections
+    ]
+
+
+def is_secret(key: str, secret: Sequence[re.Pattern[str]]) -> bool:
+    return any(pattern.fullmatch(fold(key)) for pattern in secret)
+
+
+def report(subject: str, findings: Sequence[Finding]) -> str:
+    lines = [str(finding) for finding in findings[:_REPORTED]]
+    if len(findings) > _REPORTED:
+        lines.append(f"and {len(findings) - _REPORTED} more")
+    return "\n".join([f"{subject}:", *lines])
 
 
 def fold(name: str) -> str:
@@ -437,8 +463,6 @@ def value_complaint(key: str, value: str) -> str:
         return "the value holds a control character: remove it"
     if '"' in value:
         return "a double quote within a value is lost in LTSP 5: use single quotes, or put the command into a file of the image"
-    if key == LIKE and is_glob(value) and not value.strip():
-        return "LIKE names a section"
     if key.startswith("FSTAB_") and fold(value) != "none":
         return fstab_complaint(value)
     return ""
@@ -508,7 +532,7 @@ def _circles(document: Document) -> list[Finding]:
     return findings
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def version_key(key: str) -> tuple[object, ...]:
     """Sort as `sort -V` does: numbers by value, letters before other characters."""
     parts = re.findall(r"(\D*)(\d*)", key)
@@ -518,7 +542,7 @@ def version_key(key: str) -> tuple[object, ...]:
 def _split(text: str) -> list[Line]:
     lines = []
     for part in text.split("\n"):
-        body = part[:-1] if part.endswith("\r") else part
+        body = part.removesuffix("\r")
         lines.append(Line(body, part[len(body) :] + "\n"))
     lines[-1].end = lines[-1].end[:-1]
     return lines if lines[-1].text or lines[-1].end else lines[:-1]

@@ -39,6 +39,6 @@ def is_known(key: str) -> bool:
 def nearest(key: str) -> t.Optional[str]:
     """The known parameter that is spelled most like the unknown `key`; families of parameters end in `*`."""
     family = key.partition("_")[0].rstrip("0123456789") + "_"
-    candidates = {name: difflib.SequenceMatcher(None, key, name).ratio() for name in difflib.get_close_matches(key, NAMES, n=1, cutoff=0.75)}
-    candidates.update({f"{name}*": difflib.SequenceMatcher(None, family, name).ratio() for name in difflib.get_close_matches(family, PREFIXES, n=1, cutoff=0.75)})
-    return max(candidates, key=lambda name: candidates[name]) if candidates else None
+    names = difflib.get_close_matches(key, NAMES, n=1, cutoff=0.8)
+    families = difflib.get_close_matches(family, PREFIXES, n=1, cutoff=0.75)
+    return names[0] if names else f"{families[0]}*" if families else None

@@ -1,0 +1,339 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: lts_conf
+short_description: Manage lts.conf and the resolved files of nodes
+version_added: 0.1.0
+description:
+  - Manages sections and parameters of an C(lts.conf) in the format of LTSP 5, and writes for every node the parameters that it gets from it.
+  - What is not named in the task stays as it is, with its comments, its order and its line ends, unless O(purge=true). A last line without an end gets one.
+  - Refuses a file of which the reader of LTSP 5 would make something else than what stands there, such as an empty section, a parameter
+    without a value, C(include), a circle of C(LIKE) or a double quote within a value. The message names the line and the remedy.
+  - A node gets its parameters from the first section that is named by its host name, else by its IP address, else by its MAC address; from the
+    sections that those name with C(LIKE), in turn; from the first section whose name is a glob that matches its host name, the first that
+    matches its IP address and the first that matches its MAC address, with theirs; and from C([default]). What comes earlier wins.
+    The value C(NONE) removes a parameter.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.files
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    platforms: posix
+options:
+  path:
+    description: The file. Its directory has to exist.
+    type: path
+    required: true
+  sections:
+    description: The sections to manage. Names of sections and parameters are case-insensitive.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - A host name, an IPv4 address, a MAC address as V(52:54:00:77:00:01), V(default), a name for use with C(LIKE), or a glob.
+          - A glob knows C(*), C(?), C([abc]), C([a-c]) and C([!abc]).
+        type: str
+        required: true
+      state:
+        description: V(absent) removes every section of this name.
+        type: str
+        choices: [absent, present]
+        default: present
+      parameters:
+        description:
+          - Parameters and their values. Values are literal. V(null) removes a parameter from this section, the value V(NONE) hides what a weaker section says.
+          - C(LIKE) may be a list of section names.
+        type: dict
+        default: {}
+  purge:
+    description: Whether the file holds nothing but O(sections); comments and other sections that stand in it are lost.
+    type: bool
+    default: false
+  nodes:
+    description: The nodes for which resolved files are written.
+    type: list
+    elements: dict
+    suboptions:
+      hostname:
+        description: The node's host name.
+        type: str
+        required: true
+      ip:
+        description: The node's IPv4 address.
+        type: str
+        default: ""
+      macs:
+        description: The MAC addresses of the node's network cards, in any usual spelling.
+        type: list
+        elements: str
+        required: true
+  nodes_path:
+    description:
+      - An existing directory for the resolved files, one for each MAC address, such as C(52-54-00-77-00-01.conf).
+      - It belongs to this module, which removes every other C(*.conf) in it.
+    type: path
+  secret_parameters:
+    description:
+      - Globs of parameters whose values stay out of the diff and of what the module returns.
+      - The target's system log sees a task's options in any case. Set C(no_log) on the task where that matters.
+    type: list
+    elements: str
+    default: []
+  own_parameters:
+    description: Globs of parameters of your own, which are not warned about as unknown.
+    type: list
+    elements: str
+    default: []
+  backup:
+    description: Whether to keep a copy of the file as it was before a change.
+    type: bool
+    default: false
+notes:
+  - The resolved files are readable for everybody, they are served to the nodes. File attributes such as O(mode) concern O(path) only.
+seealso:
+  - module: serverfarm.ltsp.lts_conf_info
+author:
+  - The serverfarm.ltsp contributors (@serverfarm)
+"""
+
+EXAMPLES = r"""
+- name: Set parameters for all nodes, leave the rest of the file alone
+  serverfarm.ltsp.lts_conf:
+    path: /srv/ltsp/public/config/lts.conf
+    sections:
+      - name: default
+        parameters:
+          PREINIT_00_TIME: ln -sf /usr/share/zoneinfo/Europe/Prague /etc/localtime
+          FSTAB_01_JOURNALD: /dev/data/journal /var/log/journal ext4 nofail,noatime 0 0
+          RCFILE_06_MODULES: modprobe br_netfilter
+      - name: rack1-*
+        parameters:
+          LIKE: big
+          RCFILE_06_MODULES: NONE
+      - name: big
+        parameters:
+          FSTAB_02_SCRATCH: /dev/data/scratch /scratch ext4 nofail 0 0
+
+- name: Remove one parameter and one section
+  serverfarm.ltsp.lts_conf:
+    path: /srv/ltsp/public/config/lts.conf
+    sections:
+      - name: default
+        parameters:
+          RCFILE_06_MODULES: null
+      - name: node7
+        state: absent
+
+- name: Own the whole file, resolve it for every node, keep the token out of the diff
+  serverfarm.ltsp.lts_conf:
+    path: /srv/ltsp/public/config/lts.conf
+    purge: true
+    sections:
+      - name: default
+        parameters:
+          RCFILE_07_JOIN: "kubeadm join --token {{ token }} 10.77.0.10:6443 --discovery-token-ca-cert-hash {{ hash }}"
+    secret_parameters: ["*_JOIN*"]
+    nodes:
+      - hostname: node1
+        ip: 10.77.0.11
+        macs: ["52:54:00:77:00:01"]
+    nodes_path: /srv/ltsp/public/config/nodes
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  type: str
+  returned: always
+  sample: /srv/ltsp/public/config/lts.conf
+written:
+  description: Resolved files that were written, or would be in check mode.
+  type: list
+  elements: str
+  returned: success
+  sample: [/srv/ltsp/public/config/nodes/52-54-00-77-00-01.conf]
+removed:
+  description: Files of nodes that are gone, which were removed, or would be in check mode.
+  type: list
+  elements: str
+  returned: success
+  sample: [/srv/ltsp/public/config/nodes/52-54-00-77-00-09.conf]
+backup_file:
+  description: The copy of the file as it was.
+  type: str
+  returned: when O(backup=true) and the file changed
+  sample: /srv/ltsp/public/config/lts.conf.4711.2026-11-20@22:30:00~
+"""
+
+import os
+import stat
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _net
+
+
+def fail(module: AnsibleModule, message: str) -> t.NoReturn:
+    module.fail_json(msg=message, path=module.params["path"])
+    raise AssertionError
+
+
+def encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def read(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return decode(stream.read())
+    except FileNotFoundError:
+        return ""
+
+
+def write(path: str, text: str, private: bool) -> None:
+    """Replace the file and keep its mode and owner; a new one is private until its mode is set."""
+    if not os.path.exists(path):
+        _files.write_file(path, encode(text), 0o600 if private else 0o644)
+        return
+    before = os.stat(path)
+    _files.write_file(path, encode(text), stat.S_IMODE(before.st_mode))
+    after = os.stat(path)
+    if (before.st_uid, before.st_gid) != (after.st_uid, after.st_gid):
+        os.chown(path, before.st_uid, before.st_gid)
+
+
+def resolved_files(module: AnsibleModule, document: _lts_conf.Document) -> dict[str, bytes]:
+    reader = _lts_conf.Reader(document)
+    owners: dict[str, str] = {}
+    files = {}
+    for node in module.params["nodes"]:
+        for address in node["macs"]:
+            try:
+                mac = _net.normalize_mac(address)
+            except ValueError as error:
+                fail(module, f"node {node['hostname']}: {error}")
+            if mac in owners:
+                fail(module, f"nodes {owners[mac]} and {node['hostname']} have the same MAC address {mac}: correct one of them")
+            owners[mac] = node["hostname"]
+            parameters = reader.parameters(_lts_conf.Identity(node["hostname"], node["ip"] or "", mac))
+            files[f"{_net.mac_dashes(mac)}.conf"] = encode(_lts_conf.resolved_text(parameters))
+    return files
+
+
+def compose(module: AnsibleModule, before: str, sections: list[dict[str, t.Any]]) -> _lts_conf.Document:
+    changes = _lts_conf.section_changes(sections)
+    document = _lts_conf.Document(_lts_conf.OWNED if module.params["purge"] else before)
+    document.change(changes)
+    path = module.params["path"]
+    refused = _lts_conf.check(document)
+    if refused:
+        fail(module, _lts_conf.report(f"{path} is not written", refused))
+    advice = _lts_conf.advise(document, module.params["own_parameters"])
+    if advice:
+        module.warn(_lts_conf.report(path, advice))
+    return document
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    path = os.path.realpath(module.params["path"])
+    nodes_path = module.params["nodes_path"]
+    secret = [_lts_conf.glob_pattern(name) for name in module.params["secret_parameters"]]
+    sections = module.params["sections"]
+    module.params["sections"] = _lts_conf.masked_sections(sections, secret)  # what the module returns as its invocation
+    for directory in (os.path.dirname(path), *([nodes_path] if nodes_path else [])):
+        if not os.path.isdir(directory) and not module.check_mode:
+            fail(module, f"the directory {directory} does not exist: make it first")
+
+    before = read(path)
+    document = compose(module, before, sections)
+    after = document.text()
+    write_path = before != after or not os.path.exists(path)
+    plan = _files.DirectoryChange({}, [], {})
+    if nodes_path:
+        plan = _files.plan_directory(nodes_path, resolved_files(module, document), (".conf",))
+
+    result: dict[str, t.Any] = {
+        "path": module.params["path"],
+        "changed": bool(write_path or plan.write or plan.remove),
+        "written": [os.path.join(nodes_path, name) for name in sorted(plan.write)],
+        "removed": [os.path.join(nodes_path, name) for name in plan.remove],
+    }
+    if module._diff:  # pylint: disable=protected-access
+        texts = {path: (before, after)}
+        for name in [*sorted(plan.write), *plan.remove]:
+            texts[os.path.join(nodes_path, name)] = decode(plan.before.get(name, b"")), decode(plan.write.get(name, b""))
+        result["diff"] = [
+            {"before_header": name, "after_header": name, "before": _lts_conf.masked(old, secret), "after": _lts_conf.masked(new, secret)}
+            for name, (old, new) in texts.items()
+        ]
+    if not module.check_mode:
+        if write_path:
+            if module.params["backup"] and os.path.exists(path):
+                result["backup_file"] = module.backup_local(path)
+            write(path, after, private=module.params["mode"] is not None)
+        _files.apply_directory(nodes_path, plan)
+    if os.path.exists(path):
+        arguments = module.load_file_common_arguments(module.params, path=path)
+        result["changed"] = module.set_fs_attributes_if_different(arguments, result["changed"])
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "sections": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+                    "parameters": {"type": "dict", "default": {}},
+                },
+            },
+            "purge": {"type": "bool", "default": False},
+            "nodes": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "hostname": {"type": "str", "required": True},
+                    "ip": {"type": "str", "default": ""},
+                    "macs": {"type": "list", "elements": "str", "required": True},
+                },
+            },
+            "nodes_path": {"type": "path"},
+            "secret_parameters": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "own_parameters": {"type": "list", "elements": "str", "default": []},
+            "backup": {"type": "bool", "default": False},
+        },
+        add_file_common_args=True,
+        required_together=[("nodes", "nodes_path")],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except (_lts_conf.LtsConfError, _files.FilesError, OSError) as error:
+        fail(module, f"{module.params['path']}: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

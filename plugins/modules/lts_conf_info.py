@@ -1,0 +1,184 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: lts_conf_info
+short_description: Show an lts.conf and what one node gets from it
+version_added: 0.1.0
+description:
+  - Returns the sections of an C(lts.conf) and the parameters that a node gets, each with the section that it comes from.
+  - Reads a file as a node does, which leaves out what it does not understand; those lines are named in RV(problems).
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.info_module
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  path:
+    description: The file.
+    type: path
+    required: true
+  hostname:
+    description: The node's host name.
+    type: str
+    default: ""
+  ip:
+    description: The node's IPv4 address.
+    type: str
+    default: ""
+  mac:
+    description: The MAC address of the network card that the node boots from, in any usual spelling.
+    type: str
+    default: ""
+seealso:
+  - module: serverfarm.ltsp.lts_conf
+author:
+  - The serverfarm.ltsp contributors (@serverfarm)
+"""
+
+EXAMPLES = r"""
+- name: Preview what node1 gets
+  serverfarm.ltsp.lts_conf_info:
+    path: /srv/ltsp/public/config/lts.conf
+    hostname: node1
+    ip: 10.77.0.11
+    mac: 52:54:00:77:00:01
+  register: preview
+
+- name: Show the parameters and where they come from
+  ansible.builtin.debug:
+    msg: "{{ item.key }} = {{ item.value }} (from [{{ preview.origins[item.key] }}])"
+  loop: "{{ preview.parameters | dict2items }}"
+
+- name: See what an unknown machine gets, and whether the file is sound
+  serverfarm.ltsp.lts_conf_info:
+    path: /etc/lts.conf
+  register: unknown
+  failed_when: unknown.problems | length > 0
+"""
+
+RETURN = r"""
+parameters:
+  description: The parameters of the node.
+  type: dict
+  returned: success
+  sample: {RCFILE_06_MODULES: modprobe br_netfilter}
+origins:
+  description: The section from which each of RV(parameters) comes.
+  type: dict
+  returned: success
+  sample: {RCFILE_06_MODULES: default}
+matched:
+  description: The sections that count for the node, the strongest first.
+  type: list
+  elements: str
+  returned: success
+  sample: [node1, big, "rack1-*", default]
+sections:
+  description: The sections in the order of the file.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: The section's name.
+      type: str
+      sample: default
+    line:
+      description: The line of its header.
+      type: int
+      sample: 1
+    like:
+      description: The sections that it names with C(LIKE).
+      type: list
+      elements: str
+      sample: [big]
+    parameters:
+      description: Its own parameters.
+      type: dict
+      sample: {RCFILE_06_MODULES: modprobe br_netfilter}
+problems:
+  description: Lines for which M(serverfarm.ltsp.lts_conf) refuses to write the file.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    line:
+      description: The line.
+      type: int
+      sample: 7
+    message:
+      description: What is wrong and what to do.
+      type: str
+advice:
+  description: Lines that hardly say what was meant, such as unknown parameters.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    line:
+      description: The line.
+      type: int
+      sample: 9
+    message:
+      description: What is remarkable.
+      type: str
+      sample: RCFIL_01 is not a known parameter, is RCFILE_* meant?
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf, _net
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "hostname": {"type": "str", "default": ""},
+            "ip": {"type": "str", "default": ""},
+            "mac": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    mac = module.params["mac"]
+    try:
+        identity = _lts_conf.Identity(module.params["hostname"], module.params["ip"], _net.normalize_mac(mac) if mac else "")
+        with open(module.params["path"], "rb") as stream:
+            document = _lts_conf.Document(stream.read().decode("utf-8", "surrogateescape"))
+    except (OSError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    reader = _lts_conf.Reader(document)
+    parameters = reader.parameters(identity)
+    module.exit_json(
+        changed=False,
+        parameters={key: value.value for key, value in parameters.items()},
+        origins={key: value.section for key, value in parameters.items()},
+        matched=[section.name for section in reader.sections(identity)],
+        sections=[
+            {
+                "name": section.name,
+                "line": section.header.number,
+                "like": [line.value for line in section.parameters(_lts_conf.LIKE)],
+                "parameters": section.values(),
+            }
+            for section in document.sections
+            if section.name
+        ],
+        problems=[finding._asdict() for finding in _lts_conf.check(document)],
+        advice=[finding._asdict() for finding in _lts_conf.advise(document)],
+    )
+
+
+if __name__ == "__main__":
+    main()
