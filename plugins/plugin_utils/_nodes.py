@@ -20,9 +20,10 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
     HOST_NAME,
     address,
     boolean,
-    from_json,
     mac_addresses,
+    mapping,
     no_repetition,
+    summary,
     text,
 )
 
@@ -32,7 +33,6 @@ _IMAGE = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 _OVERLAY = re.compile(r"(100|[1-9][0-9]?)%|[1-9][0-9]*[kmg]?", re.IGNORECASE | re.ASCII)
 _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
-_SHOWN_PROBLEMS = 20
 
 # ansible-core 2.18 hands over a value with an undefined variable as its own source; later ones raise an error.
 _UNDEFINED_STAYS = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -85,8 +85,7 @@ def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers:
                 _claim(node, taken)
                 described.append(node)
     if problems:
-        rest = len(problems) - _SHOWN_PROBLEMS
-        raise NodesError("; ".join(problems[:_SHOWN_PROBLEMS]) + (f"; and {rest} more" if rest > 0 else ""))
+        raise NodesError(summary(problems))
     return described
 
 
@@ -236,11 +235,7 @@ def _kernel_arguments(value: t.Any) -> list[str]:
 
 
 def _parameters(value: t.Any) -> dict[str, t.Any]:
-    if isinstance(value, str):
-        value = from_json(value)
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{value!r} is not a dictionary: write {{KEY: value}}")
-    parameters = dict(value.items())
+    parameters = mapping(value)
     for key, item in parameters.items():
         if not isinstance(key, str) or not (item is None or isinstance(item, (str, int, float))):
             raise ValueError(f"{key!r}: {item!r} is not one value: write text, a number, true, false or null")

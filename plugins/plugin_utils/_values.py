@@ -9,12 +9,14 @@ import ipaddress
 import json
 import re
 import typing as t
+from collections.abc import Mapping
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import normalize_mac
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_list
 
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.IGNORECASE | re.ASCII)
 
+_SHOWN_PROBLEMS = 20
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
 
@@ -26,12 +28,16 @@ def text(value: t.Any, what: str) -> str:
     return str(value).strip()
 
 
-def from_json(value: str) -> t.Any:
-    """Return what JSON text says."""
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"{value!r} is not valid JSON ({error}): correct it, or give the value as YAML") from None
+def mapping(value: t.Any) -> dict[t.Any, t.Any]:
+    """Take a dictionary, or the JSON text of one."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not valid JSON ({error}): correct it, or give the value as YAML") from None
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} is not a dictionary: write {{KEY: value}}")
+    return dict(value.items())
 
 
 def boolean(value: t.Any) -> bool:
@@ -67,3 +73,9 @@ def no_repetition(items: list[str]) -> list[str]:
         if item in items[:index]:
             raise ValueError(f"{item} stands in the list twice: remove one")
     return items
+
+
+def summary(problems: list[str]) -> str:
+    """Say all problems at once, but not thousands."""
+    rest = len(problems) - _SHOWN_PROBLEMS
+    return "; ".join(problems[:_SHOWN_PROBLEMS]) + (f"; and {rest} more" if rest > 0 else "")
