@@ -1,0 +1,80 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Shared by the initramfs and the booted node.
+
+ltsp_run=${LTSP_PREFIX-}/run/ltsp
+
+# ltsp_log PRIORITY TEXT...: the kernel's log reaches every console now and the journal later.
+# 3 is an error and is shown with `quiet` too, 4 a warning, 5 a notice.
+ltsp_log() {
+	ltsp_priority=$1
+	shift
+	printf '<%s>ltsp: %.900s\n' "$ltsp_priority" "$*" 2>/dev/null >>"${LTSP_KMSG:-/dev/kmsg}" ||
+		printf 'ltsp: %s\n' "$*" >&2
+}
+
+# ltsp_log_lines PRIORITY PREFIX: the same for each line of the standard input.
+ltsp_log_lines() {
+	while IFS= read -r ltsp_line || [ -n "$ltsp_line" ]; do
+		ltsp_log "$1" "$2$ltsp_line"
+	done
+}
+
+# ltsp_assign NAME VALUE: a line that a shell can read.
+ltsp_assign() {
+	printf "%s='%s'\n" "$1" "$(printf '%s\n' "$2" | sed "s/'/'\\\\''/g")"
+}
+
+# ltsp_resolve FILE HOSTNAME IP MAC: the node's own values as KEY=value lines, in version order of the key.
+ltsp_resolve() {
+	LTS_HOSTNAME=$2 LTS_IP=$3 LTS_MAC=$4 LC_ALL=C \
+		awk -f "${LTSP_LIB:-/usr/lib/ltsp}/lts-conf.awk" "$1" >"$ltsp_run/lts.conf.new" || return 1
+	LC_ALL=C sort -t= -k1,1V "$ltsp_run/lts.conf.new" >"$ltsp_run/lts.conf" && rm -f "$ltsp_run/lts.conf.new"
+}
+
+# ltsp_value KEY: its value; fails when the node has none.
+ltsp_value() {
+	grep -q "^$1=" "$ltsp_run/lts.conf" 2>/dev/null && sed -n "s/^$1=//p" "$ltsp_run/lts.conf"
+}
+
+# ltsp_values PREFIX: KEY=value lines of all keys that begin so.
+ltsp_values() {
+	grep "^$1" "$ltsp_run/lts.conf" 2>/dev/null || :
+}
+
+ltsp_is_true() {
+	case $1 in
+	1 | [Yy] | [Yy][Ee][Ss] | [Tt][Rr][Uu][Ee] | [Oo][Nn]) return 0 ;;
+	esac
+	return 1
+}
+
+# ltsp_export_environment: what the operator's commands may count on.
+ltsp_export_environment() {
+	set -a
+	# shellcheck source=/dev/null
+	. "$ltsp_run/env"
+	HOME=/root
+	set +a
+}
+
+# ltsp_write_environment: these names are LTSP's; operators' commands know them.
+ltsp_write_environment() {
+	for ltsp_name in DEVICE IPV4ADDR HOSTNAME SERVER LTSP_CLIENT_MAC LTSP_IMAGE LTSP_VERSION LTSP_ROOT; do
+		eval "ltsp_assign $ltsp_name \"\$$ltsp_name\""
+	done >"$ltsp_run/env.new" && mv "$ltsp_run/env.new" "$ltsp_run/env"
+}
+
+# ltsp_write_script PREFIX FILE: the commands of these keys as one script, so that variables and the
+# directory carry over. FILE.key names the command that runs. Fails when there is nothing to run.
+ltsp_write_script() {
+	ltsp_values "$1" >"$2.values"
+	: >"$2.key"
+	while IFS= read -r ltsp_line; do
+		printf 'echo %s >%s\n%s\n' "${ltsp_line%%=*}" "$2.key" "${ltsp_line#*=}"
+		# shellcheck disable=SC2016
+		[ "$1" != PREINIT_ ] || printf 'ltsp_status=$?; [ $ltsp_status = 0 ] || echo "%s failed with status $ltsp_status"\n' "${ltsp_line%%=*}"
+	done <"$2.values" >"$2"
+	echo "echo end >$2.key" >>"$2"
+	[ -s "$2.values" ] && rm "$2.values"
+}

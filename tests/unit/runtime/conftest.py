@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the shell functions of the runtime with the shells that run them on a node."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import typing as t
+
+import pytest
+
+RUNTIME = pathlib.Path(__file__).parents[3] / "roles" / "ltsp_image" / "files" / "runtime"
+LIBRARY = RUNTIME / "usr" / "lib" / "ltsp"
+SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"]}
+
+
+class Node:
+    """A directory that stands for the root of a node, and a shell that runs functions in it."""
+
+    def __init__(self, root: pathlib.Path, shell: list[str]) -> None:
+        self.root = root
+        self.shell = shell
+        self.log = root / "kmsg"
+        self.log.touch()
+        for directory in ("run/ltsp", "etc/systemd/system", "rofs", "bin"):
+            (root / directory).mkdir(parents=True)
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> pathlib.Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+        return file
+
+    def read(self, path: str) -> str:
+        return (self.root / path).read_text()
+
+    def command(self, name: str, script: str) -> None:
+        """A stand-in for a command of the node."""
+        self.write(f"bin/{name}", f"#!/bin/sh\n{script}\n", 0o755)
+
+    def run(self, script: str, *libraries: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        sources = "".join(f'. "$LTSP_LIB/{name}.sh"\n' for name in ("common", *libraries))
+        result = subprocess.run(
+            [*self.shell, "-c", sources + script],
+            env={
+                "PATH": f"{self.root}/bin:{os.environ['PATH']}",
+                "LTSP_PREFIX": str(self.root),
+                "LTSP_KMSG": str(self.log),
+                "LTSP_LIB": str(LIBRARY),
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if check and result.returncode:
+            pytest.fail(f"{result.args}: {result.returncode}\n{result.stdout}{result.stderr}")
+        return result
+
+
+@pytest.fixture(params=list(SHELLS))
+def node(request: t.Any, tmp_path: pathlib.Path) -> Node:
+    shell = SHELLS[request.param]
+    if not shutil.which(shell[0]):
+        pytest.skip(f"{shell[0]} is not installed")
+    return Node(tmp_path, shell)
