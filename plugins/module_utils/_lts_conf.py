@@ -321,7 +321,7 @@ def check(document: Document) -> list[Finding]:
             complaint = name_complaint(section.name)
             if complaint:
                 findings.append(Finding(section.header.number, f"[{section.name}]: {complaint}"))
-            if not section.parameters():
+            if not section.parameters() and all(line.understood for line in section.lines):
                 message = f"section [{section.name}] is empty, LTSP 5 stops reading there: give it a parameter or remove it (state: absent)"
                 findings.append(Finding(section.header.number, message))
         for line in section.lines:
