@@ -40,36 +40,57 @@ need_packages() {
 		die "apt-get could not install$missing"
 }
 
-# make_venv NAME REQUIREMENT...: a virtual environment with these, made once; its path is then in $venv.
+# The ansible-core versions that the collection supports, as pip wants them.
+supported_ansible() {
+	sed -n 's/^requires_ansible: *"\(.*\)"/ansible-core\1/p' "$root/meta/runtime.yml"
+}
+
+# make_venv NAME FILE...: a virtual environment with the newest Ansible that this machine's Python can run and with what the collection
+# and these files require, made once; its path is then in $venv.
 make_venv() {
 	name=$1
 	shift
 	need_packages python3 python3-venv
-	venv=$cache/venv-$name-$({ "$python" -VV && printf '%s\n' "$@"; } | sha256sum | cut -c 1-12)
+	digest=$({ "$python" -VV && supported_ansible && cd "$root" && cat requirements.txt "$@"; } | sha256sum | cut -c 1-12)
+	venv=$cache/venv-$name-$digest
 	mkdir -p "$cache"
 	(
 		flock 8
 		[ ! -e "$venv/complete" ] || exit 0
-		say "Installing into $venv: $*"
+		say "Installing $(supported_ansible) and others into $venv"
 		rm -rf "$venv"
+		cd "$root"
 		"$python" -m venv "$venv" &&
-			"$venv/bin/pip" install --quiet --disable-pip-version-check "$@" &&
+			supported_ansible | cat - requirements.txt "$@" >"$venv/requirements.txt" &&
+			"$venv/bin/pip" install --quiet --disable-pip-version-check --requirement="$venv/requirements.txt" &&
 			: >"$venv/complete"
 	) 8>"$cache/venv.lock" || die "could not make the virtual environment $venv, see above"
-}
-
-# requirements FILE: its lines without the comments.
-requirements() {
-	sed 's/ *#.*//; /^$/d' "$root/$1"
-}
-
-# The ansible-core versions that the collection supports, as pip wants them.
-supported_ansible() {
-	sed -n 's/^requires_ansible: *"\(.*\)"/ansible-core\1/p' "$root/meta/runtime.yml"
 }
 
 # Ansible finds collections by their place only.
 link_collection() {
 	mkdir -p "$collections/ansible_collections/serverfarm"
 	ln -sfn "$root" "$collections/ansible_collections/serverfarm/ltsp"
+}
+
+# What playbooks on this machine need.
+prepare_ansible() {
+	need_packages python3-apt
+	make_venv ansible
+	link_collection
+	export ANSIBLE_CONFIG="$root/scripts/lib/ansible.cfg" ANSIBLE_COLLECTIONS_PATH="$collections"
+	ansible=$venv
+}
+
+# Without the locks of the commands, which a process that stays would keep.
+playbook() {
+	say "+ ansible-playbook $*"
+	"$ansible/bin/ansible-playbook" "$@" 9>&-
+}
+
+# lab_playbook STATE NAME DIRECTORY OPTION...
+lab_playbook() {
+	lab_state="ltsp_lab_state=$1 ltsp_lab_name=$2 ltsp_lab_directory=$3 ltsp_lab_cache=$cache"
+	shift 3
+	playbook -i localhost, serverfarm.ltsp.lab -e "$lab_state" "$@"
 }
