@@ -33,7 +33,7 @@ _OPTIONS = {
     "string": "dhcp-client-identifier user-class vendor-class-identifier vendor-encapsulated-options",
     "domain-list": "domain-search",
     "boolean": """
-        all-subnets-local ieee802-3-encapsulation ip-forwarding mask-supplier non-local-source-routing path-mtu-discovery perform-mask-discovery
+        all-subnets-local ieee802-3-encapsulation ip-forwarding mask-supplier non-local-source-routing perform-mask-discovery
         router-discovery tcp-keepalive-garbage trailer-encapsulation
     """,
     "integer 32": """
