@@ -21,8 +21,11 @@ if t.TYPE_CHECKING:
 
 _BLANK = re.compile(r"[ \t]*(?:#.*)?", re.DOTALL)
 _PLAIN = r"""[^\[\]="'# \t](?:[^\[\]="'#]*[^\[\]="'# \t])?"""
-_HEADER = re.compile(rf"""[ \t]*\[[ \t]*(?:"(?P<quoted>[^"]+)"|(?P<plain>{_PLAIN}))[ \t]*\][ \t]*(?:#.*)?""", re.DOTALL)
-_PARAMETER = re.compile(  # a quoted value ends at the last quote of the line
+_HEADER = re.compile(  # double quotes in a comment behind others would belong to what is quoted, here and below
+    rf"""[ \t]*\[[ \t]*(?:"(?P<quoted>[^"]+)"[ \t]*\][ \t]*(?:#[^"]*)?|(?P<plain>{_PLAIN})[ \t]*\][ \t]*(?:#.*)?)""",
+    re.DOTALL,
+)
+_PARAMETER = re.compile(  # a quoted value ends at the last double quote of the line
     rf"""[ \t]*(?P<key>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:(?P<raw>"(?P<quoted>.*)")[ \t]*(?:#[^"]*)?|(?P<plain>{_PLAIN})[ \t]*(?:#.*)?)""",
     re.DOTALL,
 )
