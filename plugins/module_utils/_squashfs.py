@@ -112,7 +112,7 @@ def append_verity(path: str) -> tuple[Verity, str]:
         offset = -(-stream.seek(0, os.SEEK_END) // _VERITY_BLOCK_SIZE) * _VERITY_BLOCK_SIZE
         stream.truncate(offset)
         stream.seek(0)
-        _update(digest, stream)
+        _feed(stream, digest.update)
         salt = digest.hexdigest()
         identity = str(uuid.UUID(bytes=digest.digest()[:16], version=5))
         size = str(_VERITY_BLOCK_SIZE)
@@ -122,13 +122,13 @@ def append_verity(path: str) -> tuple[Verity, str]:
         found = re.search(r"^Root hash:\s*([0-9a-f]{64})$", result.stdout, re.MULTILINE)
         if not found:
             raise FilesError(f"veritysetup gave no root hash for {path}: {result.stdout.strip()} {result.stderr.strip()}")
-        _update(digest, stream)
+        _feed(stream, digest.update)
     return Verity("sha256", _VERITY_BLOCK_SIZE, offset, found.group(1), salt, identity), digest.hexdigest()
 
 
-def _update(digest: hashlib._Hash, stream: t.BinaryIO) -> None:
+def _feed(stream: t.BinaryIO, consumer: t.Callable[[bytes], None]) -> None:
     while chunk := stream.read(1 << 20):
-        digest.update(chunk)
+        consumer(chunk)
 
 
 def _check_version() -> None:

@@ -197,6 +197,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image, _squashfs, _tree
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, lock, publish, remove_leftovers, staging_directory
 
@@ -239,7 +240,7 @@ class Build:
         self.fingerprint = _tree.fingerprint(self.tree, self.walk.entries)
         wanted = self._wanted()
 
-        current = image.interrupted_activation() or before
+        current = (image.interrupted_activation() if activate else None) or before
         if newest is not None and _image.is_same(newest, wanted) and image.is_whole(newest):
             manifest = newest
             if activate:

@@ -81,6 +81,7 @@ images:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
 
