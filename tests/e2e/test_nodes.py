@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at the nodes of a running lab and runs the production playbook against it a second time."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import time
+
+import pytest
+
+ROOTS = {"node1": ("BIOS", "nbd"), "node2": ("UEFI", "http")}
+CHECKOUT = pathlib.Path(__file__).parents[2]
+
+
+class Machine:
+    """A machine of the lab, reached as its users reach it."""
+
+    def __init__(self, lab: pathlib.Path, name: str) -> None:
+        self.lab = lab
+        self.name = name
+
+    def run(self, command: str) -> str:
+        done = subprocess.run(["ssh", "-F", f"{self.lab}/ssh_config", self.name, command], capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, f"{self.name}: {command}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def wait_for(self, command: str, seconds: int = 600) -> str:
+        limit = time.monotonic() + seconds
+        while True:
+            try:
+                return self.run(command)
+            except (AssertionError, subprocess.TimeoutExpired):
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(2)
+
+    def environment(self) -> dict[str, str]:
+        lines = self.run("cat /run/ltsp/env").splitlines()
+        return dict(word.split("=", 1) for line in lines for word in shlex.split(line))
+
+
+@pytest.fixture(scope="session")
+def lab() -> pathlib.Path:
+    return pathlib.Path(os.environ["LTSP_LAB_DIRECTORY"])
+
+
+@pytest.fixture(scope="session")
+def server(lab: pathlib.Path) -> Machine:
+    return Machine(lab, "ltsp-1")
+
+
+@pytest.fixture(scope="session", params=["node1", "node2"])
+def node(lab: pathlib.Path, request: pytest.FixtureRequest) -> Machine:
+    return Machine(lab, request.param)
+
+
+def test_the_lease_gives_the_host_name(node: Machine) -> None:
+    assert node.run("hostname") == node.name
+    assert node.run("getent hosts 127.0.0.2").split()[1] == node.name
+
+
+def test_firmware_and_transport_are_what_was_asked_for(node: Machine) -> None:
+    firmware = "UEFI" if node.run("[ ! -d /sys/firmware/efi ] || echo yes") else "BIOS"
+    assert (firmware, node.environment()["LTSP_ROOT"].split(":")[0]) == ROOTS[node.name]
+
+
+def test_the_image_is_the_current_one_of_the_store(node: Machine, server: Machine) -> None:
+    assert node.environment()["LTSP_IMAGE"] == "node"
+    assert node.environment()["LTSP_VERSION"] == server.run("readlink /srv/ltsp/public/images/node/current")
+
+
+def test_the_root_is_a_writable_layer_over_the_image(node: Machine) -> None:
+    assert node.run("findmnt --noheadings --output FSTYPE /") == "overlay"
+    options = node.run("findmnt --noheadings --output FSTYPE,OPTIONS /rofs").split()
+    assert options[0] == "squashfs"
+    assert "ro" in options[1].split(",")
+    node.run("echo here >/e2e-written && grep -q here /e2e-written && [ ! -e /rofs/e2e-written ]")
+    node.run("! touch /rofs/e2e 2>/dev/null")
+
+
+def test_lts_conf_had_its_effect(node: Machine) -> None:
+    assert node.run("cat /etc/e2e-preinit") == node.name
+    assert node.run("findmnt --noheadings --output FSTYPE /mnt") == "tmpfs"
+    assert node.run("stat --format %a /mnt") == "700"
+    assert node.run("cat /etc/e2e-rcfile") == f"{node.name} of node"
+
+
+def test_nothing_failed(node: Machine) -> None:
+    limit = time.monotonic() + 120
+    while (state := node.run("systemctl is-system-running || true")) in {"starting", "initializing"} and time.monotonic() < limit:
+        time.sleep(2)
+    assert (state, node.run("systemctl --failed --no-legend --plain")) == ("running", "")
+
+
+def test_the_image_is_served_as_the_manifest_says(server: Machine) -> None:
+    current = "/srv/ltsp/public/images/node/current"
+    manifest = json.loads(server.run(f"cat {current}/manifest.json"))
+    assert server.run(f"sha256sum {current}/root.squashfs").split()[0] == manifest["files"]["root.squashfs"]["sha256"]
+
+
+@pytest.mark.parametrize("options", [[], ["--check", "--diff"]], ids=["again", "check"])
+def test_site_changes_nothing(lab: pathlib.Path, options: list[str]) -> None:
+    inventories = ["-i", str(lab / "inventory.yml"), "-i", str(CHECKOUT / "tests/e2e/inventory.yml")]
+    done = subprocess.run(["ansible-playbook", *inventories, "serverfarm.ltsp.site", *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    changed = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)
+    assert changed
+    assert all(count == "0" for _host, count in changed), done.stdout
+
+
+def test_a_node_is_the_same_machine_after_a_boot(lab: pathlib.Path) -> None:
+    nodes = [Machine(lab, name) for name in ROOTS]
+    boots = {node.name: node.run("cat /proc/sys/kernel/random/boot_id") for node in nodes}
+    identities = {node.name: node.run("cat /etc/machine-id") for node in nodes}
+    assert all(re.fullmatch("[0-9a-f]{32}", identity) for identity in identities.values())
+    assert len(set(identities.values())) == len(nodes)
+    for node in nodes:
+        node.run("systemd-run --quiet --on-active=1 systemctl reboot")
+    for node in nodes:
+        assert node.wait_for(f"! grep -q {boots[node.name]} /proc/sys/kernel/random/boot_id && cat /etc/machine-id") == identities[node.name]
+        node.run("[ ! -e /e2e-written ]")
