@@ -52,7 +52,9 @@ _SOURCE_SUITE = re.compile(r"/|[A-Za-z0-9.][A-Za-z0-9.+~_/-]*")
 _URL = re.compile(r"https?://[A-Za-z0-9\[][^\s@?#]*")
 
 # Lines that say that something went on as it should.
-_CHATTER = re.compile(r"I: |(Get|Hit|Ign):|Reading |Building |Selecting |Preparing |Unpacking |Setting up |Processing triggers |Fetched |done$|\(Reading ")
+_CHATTER = re.compile(
+    r"I: |(Get|Hit|Ign):|Reading |Building |Selecting |Preparing |Unpacking |Setting up |Processing triggers |Fetched |done$|\(Reading |W: Download is performed unsandboxed"
+)
 _UNVERIFIED = re.compile(r"NO_PUBKEY|not signed|couldn't be verified|[Mm]issing key|unknown key|no public key|[Ii]nvalid signature")
 
 
@@ -342,9 +344,9 @@ def render_sources(inputs: Inputs, signed_by: Mapping[str, str]) -> dict[str, st
 def _run_mmdebstrap(inputs: Inputs, staged: str, tree: str, keys: Mapping[str, str], environment: Mapping[str, str]) -> None:
     sources = os.path.join(staged, "all.sources")
     write_file(sources, "\n".join(render_sources(inputs, keys).values()).encode())
-    options = [f"--variant={inputs.variant}", f"--architectures={inputs.architecture}"]
-    if inputs.packages:
-        options.append(f"--include={','.join(inputs.packages)}")
+    # Ubuntu's apt is not of priority required, which is all that minbase means to mmdebstrap.
+    packages = ",".join(["apt", *inputs.packages])
+    options = [f"--variant={inputs.variant}", f"--architectures={inputs.architecture}", f"--include={packages}"]
     if inputs.install_recommends:
         options.append('--aptopt=APT::Install-Recommends "true"')
     _run_tool(["mmdebstrap", "--mode=root", "--format=directory", *options, inputs.suite, tree, sources], inputs, environment)
