@@ -170,27 +170,23 @@ class Document:
                 found.setdefault(fold(section.name), section)
         return found
 
-    def change(self, changes: Iterable[SectionChange]) -> None:
+    def change(self, changes: Sequence[SectionChange]) -> None:
         """Bring the sections into the wanted state; all other lines stay as they are."""
         newline = "\r\n" if any(line.end == "\r\n" for line in self.lines()) else "\n"
-        named = self.named()
-        absent = set()
         for line in self.lines():
             if not line.end.endswith("\n"):
                 line.end = newline
+        self._remove({fold(wanted.name) for wanted in changes if not wanted.present})
+        named = self.named()
         for wanted in changes:
-            section = named.get(fold(wanted.name))
-            if not wanted.present:
-                absent.add(fold(wanted.name))
-                continue
-            if section is None:
-                self._end_with_blank_line(newline)
-                section = Section(Line(header(wanted.name), newline))
-                self.sections.append(section)
-            for key, values in wanted.parameters.items():
-                section.set(key, values, newline)
-        if absent:
-            self._remove(absent)
+            if wanted.present:
+                section = named.get(fold(wanted.name))
+                if section is None:
+                    self._end_with_blank_line(newline)
+                    section = Section(Line(header(wanted.name), newline))
+                    self.sections.append(section)
+                for key, values in wanted.parameters.items():
+                    section.set(key, values, newline)
 
     def _last_lines(self) -> list[Line]:
         return self.sections[-1].lines if self.sections else self.preamble
