@@ -71,25 +71,25 @@ def check_compression(algorithm: str, level: int | None, block_size: int) -> Com
 def pack(root: str, walk: Walk, newest: int, target: str, compression: Compression) -> list[str]:
     """Write exactly the entries of `walk` to the squashfs file `target`; return what mksquashfs complained about."""
     _check_version()
-    pinned, excluded = f"{target}.pinned", f"{target}.excluded"
-    with open(pinned, "wb") as stream:
-        stream.writelines(pin(entry, newest) for entry in walk.entries if entry.emptied and entry.path)
+    pseudo, excluded = f"{target}.pseudo", f"{target}.excluded"
+    with open(pseudo, "wb") as stream:
+        stream.writelines(pin(entry, newest) for entry in walk.entries if entry.pinned and entry.path)
     patterns = [literal_pattern(path) for path in walk.excluded]
     with open(excluded, "wb") as stream:
         # mksquashfs drops the first backslash of a line, which guards a leading blank or #.
         stream.writelines(b"\\" + pattern + b"\n" for pattern in patterns if b"\n" not in pattern)
-    command = ["mksquashfs", root, target, "-noappend", "-exit-on-error", "-no-progress", "-quiet", "-xattrs", "-pf", pinned]
+    command = ["mksquashfs", root, target, "-noappend", "-exit-on-error", "-no-progress", "-quiet", "-xattrs", "-pf", pseudo]
     command += ["-comp", compression.algorithm, "-b", str(compression.block_size)]
     if compression.level is not None:
         command += ["-Xcompression-level", str(compression.level)]
-    if walk.entries[0].emptied:
+    if walk.entries[0].pinned:
         command += ["-root-time", str(newest)]
     command += ["-wildcards", "-ef", excluded]
     unlisted = [os.fsdecode(pattern) for pattern in patterns if b"\n" in pattern]
     if unlisted:
         command += ["-e", *unlisted]
     result = _run(command, "squashfs-tools", environment={"SOURCE_DATE_EPOCH": str(newest)})
-    os.unlink(pinned)
+    os.unlink(pseudo)
     os.unlink(excluded)
     return [line for line in result.stderr.splitlines() if line.strip() and not line.startswith(_UNSTORED_NOTICE)]
 
@@ -100,7 +100,7 @@ def literal_pattern(path: str) -> bytes:
 
 
 def pin(entry: Entry, newest: int) -> bytes:
-    """The pseudo definition of mksquashfs that pins the time stamp of a directory from which something is excluded."""
+    """The pseudo definition of mksquashfs that gives a pinned directory its time stamp."""
     name = re.sub(rb'(["\\])', rb"\\\1", os.fsencode(entry.path))
     return b'"%s" M %d %o %d %d\n' % (name, newest, stat.S_IMODE(entry.stat.st_mode), entry.stat.st_uid, entry.stat.st_gid)
 

@@ -30,11 +30,15 @@ _BUFFER = memoryview(bytearray(1 << 20))
 
 
 class Entry(t.NamedTuple):
-    """One path of the image, relative to the tree; the tree itself is ""."""
+    """One path of the image, relative to the tree; the tree itself is "".
+
+    A pinned directory is one from which a pattern may exclude something: its own time stamp tells of what is not in the image, so it gets the newest
+    one of the rest. A directory below a pinned one keeps its own, because mksquashfs cannot pin both.
+    """
 
     path: str
     stat: os.stat_result
-    emptied: bool
+    pinned: bool
 
 
 class Walk(t.NamedTuple):
@@ -71,31 +75,27 @@ def walk(root: str, excludes: Sequence[Tail]) -> Walk:
         raise FilesError(f"{', '.join(mounts)}: something is mounted inside the tree {root}: unmount it, then run again")
     entries: list[Entry] = []
     excluded: list[str] = []
-    pending: list[tuple[str, Sequence[Tail]]] = [("", excludes)]
+    pending: list[tuple[str, Sequence[Tail], bool]] = [("", excludes, True)]
     while pending:
-        path, tails = pending.pop()
-        emptied = False
+        path, tails, free = pending.pop()
+        pinned = free and any(len(tail) == 1 for tail in tails)
         with os.scandir(os.path.join(root, path)) as listing:
             for item in listing:
                 below = os.path.join(path, item.name)
                 directory = item.is_dir(follow_symlinks=False)
                 out, inner = _step(tails, item.name, directory)
                 if out:
-                    emptied = True
                     excluded.append(below)
                 elif directory:
-                    pending.append((below, inner))
+                    pending.append((below, inner, free and (not pinned or not path)))
                 else:
-                    entries.append(Entry(below, item.stat(follow_symlinks=False), False))
-        entries.append(Entry(path, os.lstat(os.path.join(root, path)), emptied))
+                    entries.append(Entry(below, item.stat(follow_symlinks=False), pinned=False))
+        entries.append(Entry(path, os.lstat(os.path.join(root, path)), pinned))
     return Walk(sorted(entries, key=lambda entry: os.fsencode(entry.path)), sorted(excluded, key=os.fsencode))
 
 
 def fingerprint(root: str, entries: Sequence[Entry]) -> Fingerprint:
-    """Digest everything that reaches the image's bits.
-
-    The time stamp of a directory from which something is excluded tells of what is not in the image: it is left out here, and pinned there.
-    """
+    """Digest everything that reaches the image's bits."""
     digest = hashlib.sha256(b"serverfarm.ltsp tree 1\n")
     first: dict[tuple[int, int], str] = {}
     newest = size = 0
@@ -103,7 +103,7 @@ def fingerprint(root: str, entries: Sequence[Entry]) -> Fingerprint:
     for entry in entries:
         status = entry.stat
         path = os.path.join(root, entry.path)
-        mtime = None if entry.emptied else status.st_mtime_ns // 10**9
+        mtime = None if entry.pinned else status.st_mtime_ns // 10**9
         newest = max(newest, mtime or 0)
         if not stat.S_ISDIR(status.st_mode) and first.setdefault((status.st_dev, status.st_ino), entry.path) != entry.path:
             content = b"link " + os.fsencode(first[status.st_dev, status.st_ino])
@@ -208,4 +208,4 @@ def _attributes(path: str) -> tuple[bytes, list[str]]:
 def _signature(entry: Entry) -> tuple[int, ...]:
     status = entry.stat
     owner = (status.st_mode, status.st_uid, status.st_gid)
-    return owner if entry.emptied else (*owner, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return owner if entry.pinned else (*owner, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

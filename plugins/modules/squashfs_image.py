@@ -58,7 +58,8 @@ options:
       - C(DIR/*) empties a directory. C(DIR/**) at the end of a pattern takes everything below it except the directories: services want to
         find C(/var/log/SERVICE) with its owner.
         Without C(/var/log/journal) the journal stays in C(/run), unless the node mounts or configures something else.
-      - A directory from which something is excluded gets the time stamp of the newest file in the image, because its own tells of what is not there.
+      - A directory from which a pattern may take something gets the newest time stamp of the rest, because its own tells of what is not in the image.
+        One that lies below such a directory keeps its own.
     type: list
     elements: str
     default: [boot/*, dev/*, proc/*, run/*, sys/*, tmp/*, var/cache/apt/*, var/lib/apt/lists/*, var/log/**, var/log/journal, var/tmp/*]
