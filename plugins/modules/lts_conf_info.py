@@ -15,7 +15,6 @@ description:
   - Reads a file as a node does, which leaves out what it does not understand; those lines are named in RV(problems).
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.info_module
 attributes:
   check_mode:
     support: full
