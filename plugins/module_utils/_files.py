@@ -14,6 +14,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import typing as t
@@ -97,9 +98,11 @@ def remove_tree(path: str) -> None:
 def remove_leftovers(goal: str) -> None:
     """Remove what interrupted runs left beside `goal`; call it while you hold the lock of `goal`."""
     directory, name = os.path.split(goal)
+    # Exactly the names that are made here: of "node" and "node.old" neither may take what the other is working on.
+    staged = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]+{re.escape(STAGING_SUFFIX)}(\.old{re.escape(STAGING_SUFFIX)})?")
     with contextlib.suppress(FileNotFoundError):
         for entry in os.listdir(directory):
-            if entry.startswith(f".{name}.") and entry.endswith(STAGING_SUFFIX):
+            if staged.fullmatch(entry):
                 leftover = os.path.join(directory, entry)
                 if os.path.isdir(leftover) and not os.path.islink(leftover):
                     remove_tree(leftover)
@@ -180,12 +183,24 @@ def plan_directory(path: str, wanted: Mapping[str, bytes], suffixes: tuple[str, 
 
 
 def apply_directory(path: str, change: DirectoryChange, mode: int = 0o644) -> None:
-    """Carry out what plan_directory() found; each file is replaced in one step."""
-    for name, data in change.write.items():
-        write_file(os.path.join(path, name), data, mode)
-    for name in change.remove:
-        os.unlink(os.path.join(path, name))
-    if change.remove:
+    """Carry out what plan_directory() found; each file is replaced in one step, after all of them have come to the disk at once."""
+    if not change.write and not change.remove:
+        return
+    path = os.path.realpath(path)
+    parent, name = os.path.split(path)
+    with lock(os.path.join(parent, f".{name}.lock")):
+        remove_leftovers(path)
+        with staging_directory(path, 0o700) as staged:
+            for name, data in change.write.items():
+                with open(os.path.join(staged, name), "wb") as stream:
+                    stream.write(data)
+                    os.fchmod(stream.fileno(), mode)
+            fsync_filesystem(staged)
+            for name in change.write:
+                os.rename(os.path.join(staged, name), os.path.join(path, name))
+        for name in change.remove:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(path, name))
         fsync_path(path)
 
 
