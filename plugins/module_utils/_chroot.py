@@ -53,7 +53,8 @@ _URL = re.compile(r"https?://[A-Za-z0-9\[][^\s@?#]*")
 
 # Lines that say that something went on as it should.
 _CHATTER = re.compile(
-    r"I: |(Get|Hit|Ign):|Reading |Building |Selecting |Preparing |Unpacking |Setting up |Processing triggers |Fetched |done$|\(Reading |W: Download is performed unsandboxed"
+    r"I: |(Get|Hit|Ign):|\(?Reading |Building |Selecting |Preparing |Unpacking |Setting up |Processing triggers |Fetched |done$"
+    r"|W: Download is performed unsandboxed"
 )
 _UNVERIFIED = re.compile(r"NO_PUBKEY|not signed|couldn't be verified|[Mm]issing key|unknown key|no public key|[Ii]nvalid signature")
 
@@ -242,7 +243,7 @@ def present(path: str, inputs: Inputs, *, refresh: bool, check_mode: bool, envir
     if check_mode:
         before = read_mark(path)
         return Outcome(False, before, before) if stands(before) else Outcome(True, before, Mark(record, wanted, "", ""))
-    parent, name = os.path.split(path)
+    parent = os.path.dirname(path)
     if not os.path.isdir(parent):
         raise ChrootError(f"path: the directory {parent} does not exist: create it first")
     with lock(_lock_path(path)):

@@ -16,9 +16,10 @@ description:
   - The command gets namespaces of its own for mounts, processes, IPC and the host name. It sees C(/proc), a read-only C(/sys), an empty C(/run) and
     a C(/dev) without any hardware. When it ends, everything that it left running ends with it, and its mounts vanish. The same happens when the
     task is interrupted or killed.
-  - No service starts. C(systemctl enable) works, C(systemctl start) does nothing, and the maintainer scripts of packages are told by C(policy-rc.d) not to start anything.
-  - The host's C(/etc/resolv.conf) is laid over that of the tree while the command runs, so that C(apt-get) works. That of the tree stays as it is and cannot be
-    written by the command.
+  - No service starts. C(systemctl enable) works, C(systemctl start) does nothing, and the maintainer scripts of packages are told by C(policy-rc.d) not to
+    start anything.
+  - The host's C(/etc/resolv.conf) is laid over that of the tree while the command runs, so that C(apt-get) works. That of the tree stays as it is, and neither
+    the command nor a package can write or replace it. To set it, copy a file or make a link there.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -54,8 +55,8 @@ options:
   environment:
     description:
       - Variables for the command.
-      - It also gets C(PATH), C(HOME=/root), C(LC_ALL=C.UTF-8), C(DEBIAN_FRONTEND=noninteractive) and C(SYSTEMD_OFFLINE=1), which can be overridden here, and those
-        variables of the task that name a proxy, as C(http_proxy). Nothing else is inherited.
+      - It also gets C(PATH), C(HOME=/root), C(LC_ALL=C.UTF-8), C(DEBIAN_FRONTEND=noninteractive) and C(SYSTEMD_OFFLINE=1), which can be overridden here, and
+        those variables of the task that name a proxy, as C(http_proxy). Nothing else is inherited.
     type: dict
     default: {}
   stdin:
@@ -172,6 +173,7 @@ import shlex
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import (
     ChrootError,
     check_environment,

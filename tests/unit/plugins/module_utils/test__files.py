@@ -9,6 +9,7 @@ import os
 import stat
 
 import pytest
+
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files
 
 
