@@ -32,7 +32,7 @@ function header(s,    name) {
 	current = 0
 	sub(/^\[/, "", s)
 	s = trim(s)
-	if (s ~ /^"[^"]*"[ \t]*\][ \t]*(#.*)?$/) {
+	if (s ~ /^"[^"]*"[ \t]*\][ \t]*(#[^"]*)?$/) {
 		name = substr(s, 2)
 		sub(/".*/, "", name)
 	} else if (s ~ /^[^]["'=#]*\][ \t]*(#.*)?$/) {
@@ -149,6 +149,11 @@ line == "" || line ~ /^#/ {
 
 line ~ /^\[/ {
 	header(line)
+	next
+}
+
+line ~ /^include[ \t]/ {
+	problem("include is not known")
 	next
 }
 
