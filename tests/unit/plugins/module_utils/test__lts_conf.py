@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf, _lts_conf_keys
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import Document, Identity, LtsConfError, Reader
 
+RUNTIME_READER = pathlib.Path(__file__).parents[4] / "roles/ltsp_image/files/runtime/usr/lib/ltsp/lts-conf.awk"
 CASES = json.loads((pathlib.Path(__file__).parents[2] / "lts_conf_cases.json").read_text(encoding="utf-8"))
 NODE1 = Identity("node1", "10.0.0.11", "52:54:00:aa:bb:01")
 
@@ -297,14 +300,16 @@ PARAMETERS = st.lists(st.tuples(KEYS, VALUES), max_size=4, unique_by=lambda item
 SECTIONS = st.lists(
     st.builds(lambda name, values: present(name, **values), NAMES, PARAMETERS), max_size=6, unique_by=lambda section: _lts_conf.fold(section["name"])
 )
+WRITTEN = VALUES.map('"{}"'.format) | VALUES | st.sampled_from(["a", "b", "x y"])
 LINES = st.lists(
     st.one_of(
-        st.builds(
-            "{}{}{}{}".format, st.sampled_from(["", " ", "\t"]), KEYS, st.sampled_from(["=", " = ", "\t=\t"]), VALUES.map(lambda value: f'"{value}"') | VALUES
+        st.tuples(st.sampled_from(["", " ", "\t"]), KEYS, st.sampled_from(["=", " = ", "\t=\t"]), WRITTEN, st.sampled_from(["", " ", "# c", ' # "c"'])).map(
+            "".join
         ),
-        st.builds("[{}]".format, NAMES.map(lambda name: _lts_conf.header(name)[1:-1])),
-        st.sampled_from(["", "# comment", '# "x"', "include x", "[broken", "A", 'A = "1" # x']),
-        st.text(max_size=12),
+        st.tuples(NAMES.map(_lts_conf.header), st.sampled_from(["", " ", " # c", '# "c"', " x"])).map("".join),
+        st.sampled_from(["", "# comment", '# "x"', "include x", "include = x", "[broken", "A"]),
+        st.text("A=\"'[]# \t", max_size=6),
+        st.text(st.characters(blacklist_characters="\x00", blacklist_categories=("Cs",)), max_size=8),
     ),
     max_size=12,
 )
@@ -351,6 +356,18 @@ def test_the_resolved_file_gives_what_the_whole_file_gives(text):
     resolved = _lts_conf.resolved_text(whole)
     assert parameters(resolved) == {key: value.value for key, value in whole.items()}
     assert parameters(resolved, Identity()) == {key: value.value for key, value in whole.items()}
+
+
+@pytest.mark.parametrize("awk", ["mawk", "busybox awk", "gawk"])
+@FEW
+@given(text=TEXTS)
+def test_the_runtime_reads_what_this_collection_reads(awk, text):
+    command = awk.split()
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LTS_HOSTNAME": NODE1.hostname, "LTS_IP": NODE1.ip, "LTS_MAC": NODE1.mac}
+    output = subprocess.run([*command, "-f", str(RUNTIME_READER)], input=text.encode(), env=environment, capture_output=True, check=True).stdout.decode()
+    assert dict(line.split("=", 1) for line in output.split("\n")[:-1]) == parameters(text)
 
 
 @FEW
