@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.serverfarm.ltsp.plugins.filter.ltsp_nodes import FilterModule
 
 HOSTVARS = {"ltsp-1": {"ansible_host": "10.77.0.1"}, "node1": {"ltsp_node_macs": "525400770001", "ansible_host": "10.77.0.11"}}

@@ -13,9 +13,10 @@ import typing as t
 import jinja2
 import pytest
 import yaml
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _dhcp
 
-TEMPLATES = pathlib.Path(__file__).parents[4] / "roles" / "isc_dhcp" / "templates"
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _dhcp, _nodes
+
+ROLE = pathlib.Path(__file__).parents[4] / "roles" / "isc_dhcp"
 DHCPD = shutil.which("dhcpd", path="/usr/sbin:/usr/bin")
 
 DEFAULTS: dict[str, t.Any] = {
@@ -118,7 +119,9 @@ def config(nodes: t.Sequence[dict[str, t.Any]] = (), **settings: t.Any) -> dict[
 
 
 def render(nodes: t.Sequence[dict[str, t.Any]] = (), **settings: t.Any) -> str:
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
     environment.filters["comment"] = "# {}".format
     environment.filters["serverfarm.ltsp.dhcpd_config"] = _dhcp.dhcpd_config
     template = environment.get_template("dhcpd.conf.j2")
@@ -186,6 +189,16 @@ def test_dhcpd_takes_everything_that_can_be_said(accepted: t.Callable[[str], str
         assert f"\n{line}\n" in text
     assert not re.search(r"\n\n\n|[ \t]\n", text)
     assert text.endswith("}\n")
+
+
+def test_the_example_of_the_readme_does_what_it_says(accepted: t.Callable[[str], str]) -> None:
+    readme = (ROLE / "README.md").read_text(encoding="utf-8")
+    groups = yaml.safe_load(readme.split("```yaml\n")[1].split("```")[0])["all"]["children"]
+    hostvars = {**groups["ltsp_servers"]["hosts"], **groups["ltsp_nodes"]["hosts"]}
+    nodes = _nodes.describe_nodes(hostvars, groups["ltsp_nodes"]["hosts"], groups["ltsp_servers"]["hosts"])
+    settings = {name.replace("isc_dhcp_", ""): value for name, value in groups["dhcp_servers"]["vars"].items()}
+    result = readme.split("```\nhost node1 ")[1].split("    ...")[0]
+    assert result in accepted(render(nodes, **settings))
 
 
 def test_a_subnet_about_which_nothing_is_said_is_laid_out_too() -> None:
@@ -282,8 +295,20 @@ def test_all_misplaced_nodes_are_shown_at_once() -> None:
 
 
 def test_values_may_come_as_text() -> None:
-    text = {"authoritative": "false", "default_lease_time": "600", "ignore_client_uids": "no", "options": '{"routers": "10.77.0.1,10.77.0.2"}', "extra": "deny bootp;"}
-    data = {"authoritative": False, "default_lease_time": 600, "ignore_client_uids": False, "options": {"routers": ["10.77.0.1", "10.77.0.2"]}, "extra": ["deny bootp;"]}
+    text = {
+        "authoritative": "false",
+        "default_lease_time": "600",
+        "ignore_client_uids": "no",
+        "options": '{"routers": "10.77.0.1,10.77.0.2"}',
+        "extra": "deny bootp;",
+    }
+    data = {
+        "authoritative": False,
+        "default_lease_time": 600,
+        "ignore_client_uids": False,
+        "options": {"routers": ["10.77.0.1", "10.77.0.2"]},
+        "extra": ["deny bootp;"],
+    }
     assert config(**text) == config(**data)
 
 

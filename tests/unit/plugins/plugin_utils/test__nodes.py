@@ -9,9 +9,10 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleUndefinedVariable
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _nodes
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _nodes
 
 SERVERS = {"ltsp-1": {"ansible_host": "10.77.0.1"}, "ltsp-2": {"ansible_host": "srv.example.org", "ltsp_server_address": "10.77.0.2"}}
 NODE = {"ltsp_node_macs": ["52:54:00:77:00:01"], "ltsp_node_ip": "10.77.0.11"}
@@ -224,4 +225,4 @@ def test_no_text_breaks_anything_but_is_refused_or_taken(variables: dict[str, st
     except _nodes.NodesError as error:
         assert str(error).startswith("node1: ")
     else:
-        assert not set('"\'`$\\\n ') & set("".join(node["kernel_args"]))
+        assert not set("\"'`$\\\n ") & set("".join(node["kernel_args"]))
