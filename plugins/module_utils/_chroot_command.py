@@ -185,7 +185,7 @@ def matches(root: str, pattern: str, directory: str = "/") -> bool:
         following = []
         for path in found:
             real = resolve(root, path)
-            if part == ".." or not re.search(r"[*?[]", part):
+            if not re.search(r"[*?[]", part):
                 names = [part] if os.path.lexists(os.path.join(real, part)) else []
             else:
                 names = os.listdir(real) if os.path.isdir(real) else []
