@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """lts.conf: read it as LTSP 5 does, change it without losing a comment, and tell what one node gets.
 
-The runtime in the image has a reader of its own, in shell; tests/unit/lts_conf_cases.json holds both to one meaning.
+The runtime in the image has a reader of its own; tests/unit/lts_conf_cases.json holds both to one meaning.
 A reader leaves out what it does not understand. A writer refuses it, and everything else of which LTSP 5's reader
 would make something different (check()).
 """
@@ -41,6 +41,8 @@ MASK = "********"
 OWNED = "# Written by Ansible, which owns this file: what you change here is lost.\n"
 NO_PARAMETERS = "# No parameters for this node.\n"
 _REPORTED = 20
+_ORPHAN = "the parameter stands in no section: put it behind a [section]"
+_BAD_HEADER = "not a header that LTSP 5 understands: write [name] on a line of its own; a name with any of [ ] = ' # stands in double quotes"
 
 
 class LtsConfError(ValueError):
@@ -83,10 +85,10 @@ class Line:
 
     __slots__ = ("end", "key", "number", "text", "understood", "value")
 
-    def __init__(self, text: str, end: str = "\n", number: int = 0) -> None:
+    def __init__(self, text: str, end: str) -> None:
         self.text = text
         self.end = end
-        self.number = number
+        self.number = 0
         self.key = ""
         self.value = ""
         match = None if _INCLUDE.match(text) else _PARAMETER.fullmatch(text)
@@ -133,7 +135,8 @@ class Section:
         for value in values[len(counting) :]:
             parameters = self.parameters()
             position = self.lines.index(parameters[-1]) + 1 if parameters else 0
-            indent = re.match(r"[ \t]*", parameters[-1].text)[0] if parameters else ""  # type: ignore[index]
+            before = parameters[-1].text if parameters else ""
+            indent = before[: len(before) - len(before.lstrip(" \t"))]
             self.lines.insert(position, Line(f'{indent}{key} = "{value}"', newline))
 
 
@@ -145,12 +148,11 @@ class Document:
         self.sections: list[Section] = []
         lines = self.preamble
         for number, line in enumerate(_split(text), 1):
+            line.number = number
             if line.text.lstrip(" \t").startswith("["):
-                line.number = number
                 self.sections.append(Section(line))
                 lines = self.sections[-1].lines
             else:
-                line.number = number
                 lines.append(line)
 
     def lines(self) -> Iterator[Line]:
@@ -273,12 +275,12 @@ def section_changes(sections: Iterable[Mapping[str, t.Any]]) -> list[SectionChan
     changes: dict[str, SectionChange] = {}
     for section in sections:
         name = section["name"]
+        present = section.get("state") != "absent"
         complaint = name_complaint(name)
-        if complaint:
+        if present and complaint:
             raise LtsConfError(f"section {name!r}: {complaint}")
         if fold(name) in changes:
             raise LtsConfError(f"section [{name}] is given twice, of which a node would see one: put its parameters into one item")
-        present = section.get("state") != "absent"
         given = section.get("parameters") or {}
         if given and not present:
             raise LtsConfError(f"section [{name}] is absent and has parameters: remove them, or set state to present")
@@ -545,7 +547,3 @@ def _split(text: str) -> list[Line]:
         lines.append(Line(body, part[len(body) :] + "\n"))
     lines[-1].end = lines[-1].end[:-1]
     return lines if lines[-1].text or lines[-1].end else lines[:-1]
-
-
-_ORPHAN = "the parameter stands in no section: put it behind a [section]"
-_BAD_HEADER = "not a header that LTSP 5 understands: write [name] on a line of its own; a name with any of [ ] = ' # stands in double quotes"

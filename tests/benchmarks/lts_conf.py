@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 NODES = 10_000
-exceeded = []
+exceeded: list[str] = []
 
 
 @contextlib.contextmanager

@@ -149,6 +149,10 @@ def test_a_removed_section_leaves_the_comment_of_the_next():
     assert change(FILE, absent("node1"), absent("rack*")) == FILE[: FILE.index("\n[rack*]") + 1]
 
 
+def test_a_section_with_a_wrong_name_can_be_removed():
+    assert change('["a[^b]"]\nA = 1\n[b]\nB = 1\n', absent("a[^b]")) == "[b]\nB = 1\n"
+
+
 def test_new_lines_end_as_the_file_does():
     assert change("[a]\r\nA = 1", present("a", B="2"), present("b", C="3")) == '[a]\r\nA = 1\r\nB = "2"\r\n\r\n[b]\r\nC = "3"\r\n'
 
