@@ -71,19 +71,25 @@ def check_compression(algorithm: str, level: int | None, block_size: int) -> Com
 def pack(root: str, walk: Walk, newest: int, target: str, compression: Compression) -> list[str]:
     """Write exactly the entries of `walk` to the squashfs file `target`; return what mksquashfs complained about."""
     _check_version()
-    pseudo, excluded = f"{target}.pseudo", f"{target}.excluded"
-    with open(pseudo, "wb") as stream:
-        stream.writelines(pin(entry, newest) for entry in walk.entries if entry.pinned and entry.path)
+    pins = [pin(entry, newest) for entry in walk.entries if entry.pinned and entry.path]
     patterns = [literal_pattern(path) for path in walk.excluded]
+    pseudo, excluded = f"{target}.pseudo", f"{target}.excluded"
+    # What has a newline in it cannot be said in a file, but on the command line.
+    with open(pseudo, "wb") as stream:
+        stream.writelines(definition + b"\n" for definition in pins if b"\n" not in definition)
     with open(excluded, "wb") as stream:
         # mksquashfs drops the first backslash of a line, which guards a leading blank or #.
         stream.writelines(b"\\" + pattern + b"\n" for pattern in patterns if b"\n" not in pattern)
-    command = ["mksquashfs", root, target, "-noappend", "-exit-on-error", "-no-progress", "-quiet", "-xattrs", "-pf", pseudo]
+    command = ["mksquashfs", root, target, "-noappend", "-exit-on-error", "-no-progress", "-quiet", "-xattrs"]
     command += ["-comp", compression.algorithm, "-b", str(compression.block_size)]
     if compression.level is not None:
         command += ["-Xcompression-level", str(compression.level)]
     if walk.entries[0].pinned:
         command += ["-root-time", str(newest)]
+    command += ["-pf", pseudo]
+    for definition in pins:
+        if b"\n" in definition:
+            command += ["-p", os.fsdecode(definition)]
     command += ["-wildcards", "-ef", excluded]
     unlisted = [os.fsdecode(pattern) for pattern in patterns if b"\n" in pattern]
     if unlisted:
@@ -102,7 +108,7 @@ def literal_pattern(path: str) -> bytes:
 def pin(entry: Entry, newest: int) -> bytes:
     """The pseudo definition of mksquashfs that gives a pinned directory its time stamp."""
     name = re.sub(rb'(["\\])', rb"\\\1", os.fsencode(entry.path))
-    return b'"%s" M %d %o %d %d\n' % (name, newest, stat.S_IMODE(entry.stat.st_mode), entry.stat.st_uid, entry.stat.st_gid)
+    return b'"%s" M %d %o %d %d' % (name, newest, stat.S_IMODE(entry.stat.st_mode), entry.stat.st_uid, entry.stat.st_gid)
 
 
 def append_verity(path: str) -> tuple[Verity, str]:

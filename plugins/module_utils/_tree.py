@@ -170,12 +170,12 @@ def _step(tails: Sequence[Tail], name: str, directory: bool) -> tuple[bool, list
         if head is None:
             if not rest and not directory:
                 return True, []
-            inner.append(tail)
+            inner += _alternatives(tail)
         elif head.match(name):
             if not rest:
                 return True, []
             inner += _alternatives(rest)
-    return False, inner
+    return False, list(dict.fromkeys(inner))
 
 
 def _content(path: str, status: os.stat_result) -> bytes:
