@@ -26,11 +26,14 @@ ltsp_assign() {
 }
 
 # ltsp_resolve FILE HOSTNAME IP MAC: the node's own values as KEY=value lines, in version order of the key.
-ltsp_resolve() {
+# They may hold secrets.
+ltsp_resolve() (
+	umask 077
+	rm -f "$ltsp_run/lts.conf"
 	LTS_HOSTNAME=$2 LTS_IP=$3 LTS_MAC=$4 LC_ALL=C \
-		awk -f "${LTSP_LIB:-/usr/lib/ltsp}/lts-conf.awk" "$1" >"$ltsp_run/lts.conf.new" || return 1
-	LC_ALL=C sort -t= -k1,1V "$ltsp_run/lts.conf.new" >"$ltsp_run/lts.conf" && rm -f "$ltsp_run/lts.conf.new"
-}
+		awk -f "${LTSP_LIB:-/usr/lib/ltsp}/lts-conf.awk" "$1" >"$ltsp_run/lts.conf.new" || exit 1
+	LC_ALL=C sort -t= -k1,1V "$ltsp_run/lts.conf.new" >"$ltsp_run/lts.conf" && rm "$ltsp_run/lts.conf.new"
+)
 
 # ltsp_value KEY: its value; fails when the node has none.
 ltsp_value() {
@@ -49,32 +52,9 @@ ltsp_is_true() {
 	return 1
 }
 
-# ltsp_export_environment: what the operator's commands may count on.
-ltsp_export_environment() {
-	set -a
-	# shellcheck source=/dev/null
-	. "$ltsp_run/env"
-	HOME=/root
-	set +a
-}
-
 # ltsp_write_environment: these names are LTSP's; operators' commands know them.
 ltsp_write_environment() {
 	for ltsp_name in DEVICE IPV4ADDR HOSTNAME SERVER LTSP_CLIENT_MAC LTSP_IMAGE LTSP_VERSION LTSP_ROOT; do
 		eval "ltsp_assign $ltsp_name \"\$$ltsp_name\""
 	done >"$ltsp_run/env.new" && mv "$ltsp_run/env.new" "$ltsp_run/env"
-}
-
-# ltsp_write_script PREFIX FILE: the commands of these keys as one script, so that variables and the
-# directory carry over. FILE.key names the command that runs. Fails when there is nothing to run.
-ltsp_write_script() {
-	ltsp_values "$1" >"$2.values"
-	: >"$2.key"
-	while IFS= read -r ltsp_line; do
-		printf 'echo %s >%s\n%s\n' "${ltsp_line%%=*}" "$2.key" "${ltsp_line#*=}"
-		# shellcheck disable=SC2016
-		[ "$1" != PREINIT_ ] || printf 'ltsp_status=$?; [ $ltsp_status = 0 ] || echo "%s failed with status $ltsp_status"\n' "${ltsp_line%%=*}"
-	done <"$2.values" >"$2"
-	echo "echo end >$2.key" >>"$2"
-	[ -s "$2.values" ] && rm "$2.values"
 }

@@ -30,8 +30,7 @@ ltsp_read_environment() {
 
 # ltsp_lts_conf: the served file, else the image's own. What is broken in it is said and left out.
 ltsp_lts_conf() {
-	umask 077
-	: >"$ltsp_run/lts.conf"
+	rm -f "$ltsp_run/lts.conf"
 	for ltsp_file in "$ltsp_run/lts.conf.served" "$ltsp_etc/lts.conf"; do
 		[ -e "$ltsp_file" ] || continue
 		ltsp_resolve "$ltsp_file" "$HOSTNAME" "$IPV4ADDR" "$LTSP_CLIENT_MAC" 2>"$ltsp_run/problems" ||
@@ -156,22 +155,6 @@ ltsp_mask_services() {
 		esac
 	done
 	set +f
-}
-
-# ltsp_run_preinit: an own process, because a command may end its shell, and with a limit, because it may
-# never end. Its output goes through a file: a daemon that it leaves behind would keep a pipe open.
-ltsp_run_preinit() {
-	ltsp_write_script PREINIT_ "$ltsp_run/preinit" || return 0
-	: >"$ltsp_run/preinit.log"
-	ltsp_export_environment
-	timeout -k 10 600 sh "$ltsp_run/preinit" </dev/null >>"$ltsp_run/preinit.log" 2>&1 &
-	ltsp_pid=$!
-	tail -n +1 -f -s 0.1 --pid="$ltsp_pid" "$ltsp_run/preinit.log" | ltsp_log_lines 4 "preinit: "
-	wait "$ltsp_pid"
-	ltsp_status=$?
-	ltsp_key=$(cat "$ltsp_run/preinit.key")
-	[ "$ltsp_status" != 124 ] || ltsp_log 3 "PREINIT_*: ended after 600 s"
-	[ "$ltsp_key" = end ] || ltsp_log 3 "$ltsp_key ended the script of PREINIT_* (status $ltsp_status); what follows it did not run"
 }
 
 # ltsp_step FUNCTION: a step that goes wrong is said, and the next one runs.

@@ -194,7 +194,7 @@ ltsp_attach_nbd() {
 	fi
 	ltsp_device=/dev/nbd0
 	if ltsp_is_true "$ltsp_ram"; then
-		ltsp_copy "$1" $(($(cat /sys/block/nbd0/size) * 512)) cat /dev/nbd0 || return 1
+		ltsp_copy "$1" $(($(cat "${LTSP_PREFIX-}/sys/block/nbd0/size") * 512)) cat /dev/nbd0 || return 1
 		nbd-client -d /dev/nbd0 >/dev/null 2>&1
 	fi
 }
@@ -255,7 +255,7 @@ ltsp_release() {
 	/dev/loop*) losetup -d "$ltsp_device" ;;
 	esac
 	umount "$ltsp_run/image" 2>/dev/null
-	[ ! -e /sys/block/nbd0/pid ] || nbd-client -d /dev/nbd0 >/dev/null 2>&1
+	[ ! -e "${LTSP_PREFIX-}/sys/block/nbd0/pid" ] || nbd-client -d /dev/nbd0 >/dev/null 2>&1
 	ltsp_device=''
 }
 

@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+import pytest
+
+IMAGE = b"hsqs" * 4096
+SHA256 = hashlib.sha256(IMAGE).hexdigest()
+LINE = "BOOT_IMAGE=/vmlinuz boot=ltsp ip=dhcp BOOTIF=01-52-54-00-AA-bb-01 ltsp.root=http://10.0.0.1/image,nbd://10.0.0.1:10810/node"
+LEASE = "DEVICE='eth0'\nIPV4ADDR='10.0.0.11'\nHOSTNAME='node1'\n"
+
+
+@pytest.fixture
+def machine(node: t.Any) -> t.Any:
+    """A machine with stand-ins for what only a kernel and a network can do."""
+    node.write("proc/uptime", "100.5 1\n")
+    node.write("proc/meminfo", "MemTotal: 2000000 kB\nMemAvailable:    1000000 kB\n")
+    node.write("sys/class/net/eth0/address", "52:54:00:aa:bb:01\n")
+    node.write("sys/class/net/lo/address", "00:00:00:00:00:00\n")
+    node.write("lease", LEASE)
+    (node.root / "image").write_bytes(IMAGE)
+    calls = f'echo "${{0##*/}} $*" >>"{node.root}/calls"'
+    for name in ("modprobe", "umount", "mount", "veritysetup"):
+        node.command(name, calls)
+    node.command("nbd-client", f"{calls}\necho 'server says no'\nexit 1")
+    node.command("losetup", f'{calls}\n[ "$1" != -f ] || echo /dev/loop7')
+    node.command("timeout", 'shift; exec "$@"')
+    node.command("tftp", f"{calls}\nexit 1")
+    node.command("sleep", "exec /bin/sleep 0.02")
+    node.command(
+        "wget",
+        f"""{calls}
+case $* in
+*--spider*image) printf '  HTTP/1.1 200 OK\\r\\n  Content-Length: {len(IMAGE)}\\r\\n' >&2 ;;
+*-O\\ -*image) cat "{node.root}/image" ;;
+*) echo 'wget: server returned error: HTTP/1.1 404 Not Found' >&2; exit 1 ;;
+esac""",
+    )
+    return node
+
+
+def attempt(node: t.Any, line: str, check: bool = True) -> t.Any:
+    node.write("proc/cmdline", line + "\n")
+    return node.run(f'ltsp_network() {{ cp "{node.root}/lease" "{node.root}/run/net-eth0.conf"; }}\nltsp_try "{node.root}/mnt"', "root", check=check)
+
+
+def failures(node: t.Any) -> str:
+    return str(node.read("run/ltsp/failures"))
+
+
+def test_arguments(machine: t.Any) -> None:
+    machine.write("proc/cmdline", LINE + " ltsp.ram=1 ltsp.overlay=50% ltsp.overlay=2g * ltsp.image=node/1\n")
+    result = machine.run('ltsp_read_arguments; echo "$ltsp_uris $ltsp_ram $ltsp_overlay $ltsp_image $ltsp_mac"', "root")
+    assert result.stdout == "http://10.0.0.1/image,nbd://10.0.0.1:10810/node 1 2g node/1 52:54:00:aa:bb:01\n"
+
+
+def test_http_is_copied_checked_and_mounted(machine: t.Any) -> None:
+    attempt(machine, f"{LINE} ltsp.sha256={SHA256} ltsp.verity=abc ltsp.verity_offset=4096 ltsp.overlay=40%")
+    calls = machine.read("calls").splitlines()
+    assert f"losetup -r /dev/loop7 {machine.root}/run/ltsp/image/root.squashfs" in calls
+    verity = [call for call in calls if call.startswith("veritysetup open")]
+    assert verity == [
+        "veritysetup open /dev/loop7 ltsp /dev/loop7 abc --hash-offset=4096",
+        "veritysetup open /dev/loop7 ltsp /dev/loop7 abc --hash-offset=4096 --panic-on-corruption",
+    ]
+    assert f"mount -t tmpfs -o mode=0755,size=40% ltsp-rw {machine.root}/run/ltsp/rw" in calls
+    assert calls[-1] == f"mount -o move {machine.root}/run/ltsp/lower {machine.root}/mnt/rofs"
+    assert failures(machine) == ""
+
+
+def test_an_image_with_another_digest_is_refused(machine: t.Any) -> None:
+    assert attempt(machine, f"{LINE} ltsp.sha256={'0' * 64}", check=False).returncode
+    assert f"refused: SHA-256 is {SHA256}" in failures(machine)
+    assert "losetup -r" not in machine.read("calls")
+
+
+def test_an_image_that_does_not_fit_is_not_even_asked_for(machine: t.Any) -> None:
+    machine.write("proc/meminfo", "MemAvailable: 131072 kB\n")
+    attempt(machine, LINE, check=False)
+    assert "this node 128 MiB of free memory" in failures(machine)
+    assert "wget -q -O -" not in machine.read("calls")
+
+
+def test_a_copy_that_breaks_off_is_refused(machine: t.Any) -> None:
+    (machine.root / "image").write_bytes(IMAGE[:-1])
+    attempt(machine, LINE, check=False)
+    assert f"{len(IMAGE) - 1} of {len(IMAGE)} bytes came" in failures(machine)
+
+
+def test_the_next_transport_is_tried_and_all_are_reported(machine: t.Any) -> None:
+    machine.command("wget", "echo 'wget: server returned error: HTTP/1.1 404 Not Found' >&2; exit 1")
+    assert attempt(machine, LINE + ",ftp://x", check=False).returncode
+    assert failures(machine).splitlines() == [
+        "tried:  http://10.0.0.1/image",
+        "failed: server returned error: HTTP/1.1 404 Not Found",
+        "do:     does the web server of http://10.0.0.1 run, and has it this file?",
+        "tried:  nbd://10.0.0.1:10810/node",
+        "failed: server says no",
+        "do:     does nbd-server on 10.0.0.1 run, has it this export, and is this node's address allowed?",
+        "tried:  ftp://x",
+        "failed: nobody knows this transport",
+        "do:     ltsp.root takes http:// and nbd://",
+    ]
+    assert "nbd-client 10.0.0.1 10810 /dev/nbd0 -N node " in machine.read("calls")
+
+
+def test_nbd(machine: t.Any) -> None:
+    machine.command("nbd-client", "exit 0")
+    attempt(machine, LINE.replace("http://10.0.0.1/image,", ""))
+    assert f"mount -t squashfs -o ro /dev/nbd0 {machine.root}/run/ltsp/lower" in machine.read("calls")
+
+
+def test_no_address(machine: t.Any) -> None:
+    machine.write("lease", "DEVICE='eth0'\nIPV4ADDR='0.0.0.0'\n")
+    assert attempt(machine, LINE, check=False).returncode
+    assert failures(machine).startswith("tried:  an address for 52:54:00:aa:bb:01\n")
+
+
+def test_no_root(machine: t.Any) -> None:
+    assert attempt(machine, "boot=ltsp", check=False).returncode
+    assert "ltsp.root=http://SERVER/PATH" in failures(machine)
+
+
+def test_report_is_one_block(machine: t.Any) -> None:
+    machine.write("run/ltsp/failures", "tried:  x\nfailed: y\ndo:     z\n")
+    machine.run("ltsp_attempt=3 ltsp_mac=m ltsp_image=node/1 HOSTNAME=node1 IPV4ADDR=10.0.0.11; ltsp_report", "root")
+    assert machine.log.read_text() == (
+        "<3>ltsp: ######## THIS NODE CANNOT BOOT (attempt 3) ########\n"
+        "<3>ltsp: node:   node1, m, 10.0.0.11, image node/1\n"
+        "<3>ltsp: tried:  x\n<3>ltsp: failed: y\n<3>ltsp: do:     z\n"
+        "<3>ltsp: ######## next attempt in 10 seconds ########\n"
+    )
+
+
+def test_it_tries_until_it_works(machine: t.Any) -> None:
+    machine.write("proc/cmdline", LINE + " ltsp.image=node/20261120T223000Z-0123456789ab\n")
+    machine.command("sleep", f'echo "sleep $*" >>"{machine.root}/calls"; cp "{machine.root}/good" "{machine.root}/lease"')
+    machine.write("good", LEASE)
+    machine.write("lease", "")
+    machine.run(f'ltsp_network() {{ cp "{machine.root}/lease" "{machine.root}/run/net-eth0.conf"; }}\nltsp_mount_root "{machine.root}/mnt"', "root")
+    assert "THIS NODE CANNOT BOOT (attempt 1)" in machine.log.read_text()
+    assert machine.read("run/ltsp/env") == (
+        "DEVICE='eth0'\nIPV4ADDR='10.0.0.11'\nHOSTNAME='node1'\nSERVER='10.0.0.1'\nLTSP_CLIENT_MAC='52:54:00:aa:bb:01'\n"
+        "LTSP_IMAGE='node'\nLTSP_VERSION='20261120T223000Z-0123456789ab'\nLTSP_ROOT='http://10.0.0.1/image'\n"
+    )
+
+
+def serve_conf(node: t.Any, text: str, transport: str) -> None:
+    node.write("conf", text)
+    if transport == "http":
+        node.command("wget", f'[ "$*" = "-q -O {node.root}/run/ltsp/lts.conf.part http://10.0.0.1:8080/c/n.conf" ] && cp "{node.root}/conf" "$3"')
+    else:
+        node.command("wget", "exit 1")
+        node.command("tftp", f'[ "$*" = "-g -r c/n.conf -l {node.root}/run/ltsp/lts.conf.part 10.0.0.1" ] && cp "{node.root}/conf" "$5"')
+
+
+@pytest.mark.parametrize("transport", ["http", "tftp"])
+def test_lts_conf(machine: t.Any, transport: str) -> None:
+    serve_conf(machine, "[default]\nLTSP_NBD_TO_RAM = True\n", transport)
+    machine.command("nbd-client", "exit 0")
+    machine.write("sys/block/nbd0/size", "32\n")
+    attempt(machine, "boot=ltsp BOOTIF=01-52-54-00-aa-bb-01 ltsp.root=nbd://10.0.0.1/n ltsp.conf=http://10.0.0.1:8080/c/n.conf", check=False)
+    assert machine.read("run/ltsp/lts.conf.served").startswith("[default]")
+    assert (machine.root / "run/ltsp/lts.conf.served").stat().st_mode & 0o077 == 0
+    assert f"0 of {len(IMAGE)} bytes came" in failures(machine), "it was to be copied, and there is no /dev/nbd0 here"
+
+
+def test_lts_conf_that_does_not_come_is_said(machine: t.Any) -> None:
+    machine.command("sleep", f'read -r up rest <"{machine.root}/proc/uptime"; echo "$((${{up%.*}} + 20)).0 1" >"{machine.root}/proc/uptime"')
+    machine.run("ltsp_conf=http://10.0.0.1/x; ltsp_wait_for_conf", "root")
+    assert machine.log.read_text().count("waiting for http://10.0.0.1/x") == 3
+    assert "<3>ltsp: NO LTS.CONF: http://10.0.0.1/x did not come within 60 s" in machine.log.read_text()
