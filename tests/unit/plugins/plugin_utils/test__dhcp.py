@@ -122,7 +122,7 @@ def render(nodes: t.Sequence[dict[str, t.Any]] = (), **settings: t.Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["comment"] = "# {}".format
+    environment.filters["comment"] = "# {0}".format
     environment.filters["serverfarm.ltsp.dhcpd_config"] = _dhcp.dhcpd_config
     template = environment.get_template("dhcpd.conf.j2")
     return template.render(ansible_managed="Ansible managed", __isc_dhcp_settings={**DEFAULTS, **settings}, isc_dhcp_nodes=nodes)
@@ -207,7 +207,7 @@ def test_a_subnet_about_which_nothing_is_said_is_laid_out_too() -> None:
 
 def test_each_card_of_a_node_has_its_lease(accepted: t.Callable[[str], str]) -> None:
     text = accepted(render([{**NODE, "macs": ["52:54:00:77:00:01", "52:54:00:77:01:01"]}]))
-    declaration = 'host {} {{\n    hardware ethernet {};\n    fixed-address 10.77.0.11;\n    next-server 10.77.0.1;\n    option host-name "node1";\n}}\n'
+    declaration = 'host {0} {{\n    hardware ethernet {1};\n    fixed-address 10.77.0.11;\n    next-server 10.77.0.1;\n    option host-name "node1";\n}}\n'
     assert declaration.format("node1", "52:54:00:77:00:01") in text
     assert declaration.format("node1-2", "52:54:00:77:01:01") in text
 
