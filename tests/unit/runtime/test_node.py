@@ -53,7 +53,7 @@ def test_a_node_is_who_the_server_says(booted: t.Any) -> None:
     assert booted.read("etc/resolv.conf") == "search example.org\nnameserver 10.0.0.2\n"
     assert booted.read("commands").splitlines() == [
         "hostname node1",
-        "ip route replace default via 10.0.0.1 dev eth0 proto dhcp metric 1024",
+        "ip route replace default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.11 metric 1024",
         "ip route del default via 10.0.0.1 dev eth0 metric 0",
     ]
     assert booted.read("run/ltsp/env") == ENVIRONMENT
@@ -86,7 +86,7 @@ def test_a_node_that_the_dhcp_server_does_not_name(booted: t.Any) -> None:
 
 def test_network_keeps_the_address(booted: t.Any) -> None:
     configure(booted, 'DNS_SERVER = "10.0.0.3, 10.0.0.4"\nSEARCH_DOMAIN = "a.org b.org"\n')
-    lines = booted.read("run/systemd/network/90-ltsp.network").splitlines()
+    lines = booted.read("run/systemd/network/60-ltsp.network").splitlines()
     for line in ("MACAddress=52:54:00:aa:bb:01", "Kind=!*", "DHCP=ipv4", "KeepConfiguration=yes", "DNS=10.0.0.3", "DNS=10.0.0.4", "Domains=a.org b.org"):
         assert line in lines
     assert lines[lines.index("[DHCPv4]") + 1] == "ClientIdentifier=mac"

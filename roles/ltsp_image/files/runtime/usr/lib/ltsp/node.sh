@@ -5,9 +5,10 @@
 
 ltsp_etc=${LTSP_PREFIX-}/etc
 
-# Units that make no sense on a node that forgets. KEEP_SYSTEM_SERVICES shields them.
+# Units that make no sense on a node that forgets, and the one that would ask for an address on every network
+# card because the initramfs did (ip=dhcp). KEEP_SYSTEM_SERVICES shields them.
 ltsp_unwanted="apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all e2scrub_reap fwupd-refresh man-db motd-news
-	nbd-server packagekit snapd systemd-firstboot unattended-upgrades update-notifier-download update-notifier-motd"
+	nbd-server packagekit snapd systemd-firstboot systemd-network-generator unattended-upgrades update-notifier-download update-notifier-motd"
 
 # A node without these cannot be helped.
 ltsp_essential="ssh sshd ltsp-rc ltsp-ssh-keys systemd-networkd dbus"
@@ -84,12 +85,12 @@ ltsp_write_network() {
 		done
 		[ -z "$ltsp_search" ] || echo "Domains=$ltsp_search"
 		printf '\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\nUseDomains=yes\n'
-	} >"${LTSP_PREFIX-}/run/systemd/network/90-ltsp.network"
+	} >"${LTSP_PREFIX-}/run/systemd/network/60-ltsp.network"
 	# The initramfs's route has metric 0, and would win over any that an operator gives another interface.
 	case $IPV4GATEWAY in
 	'' | 0.0.0.0) ;;
 	*)
-		ip route replace default via "$IPV4GATEWAY" dev "$DEVICE" proto dhcp metric 1024 &&
+		ip route replace default via "$IPV4GATEWAY" dev "$DEVICE" proto dhcp src "$IPV4ADDR" metric 1024 &&
 			ip route del default via "$IPV4GATEWAY" dev "$DEVICE" metric 0
 		;;
 	esac
