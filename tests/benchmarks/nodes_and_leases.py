@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long a farm of many nodes takes, as ansible-playbook sees it: describe the nodes, and write and test dhcpd.conf.
 
-Run it as ANSIBLE_COLLECTIONS_PATH=... tests/benchmarks/nodes_and_leases.py [NODES].
+Run it as ANSIBLE_COLLECTIONS_PATH=... python3 tests/benchmarks/nodes_and_leases.py [NODES].
 """
 
 from __future__ import annotations
