@@ -55,9 +55,9 @@ options:
       - What stays out of the image, as patterns relative to O(path) and without a slash at either end. They replace the default.
       - V(*), V(?) and V([...]) match inside one name, a leading dot too; V(**) as a whole component stands for any number of directories.
         What lies below an excluded directory is excluded with it.
-      - C(DIR/*) empties a directory. C(DIR/**) at the end of a pattern takes everything below it except the directories: services want to
-        find C(/var/log/SERVICE) with its owner.
-        Without C(/var/log/journal) the journal stays in C(/run), unless the node mounts or configures something else.
+      - C(DIR/*) empties a directory. C(DIR/**) at the end of a pattern takes everything below it except the directories, because services want to
+        find C(/var/log/SERVICE) with its owner. Without C(/var/log/journal) the journal stays in C(/run), unless the node mounts or configures
+        something else.
       - A directory from which a pattern may take something gets the newest time stamp of the rest, because its own tells of what is not in the image.
         One that lies below such a directory keeps its own.
     type: list

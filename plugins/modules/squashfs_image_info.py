@@ -24,12 +24,16 @@ options:
       - List this image only. An image that does not exist is not listed, which is no error.
     type: str
 attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    support: none
   platform:
     support: full
     platforms: debian
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.facts
 seealso:
   - module: serverfarm.ltsp.squashfs_image
 """

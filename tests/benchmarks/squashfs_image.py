@@ -24,8 +24,8 @@ EXCLUDES = ["boot/*", "proc/*", "var/log/**"]
 def plant(root: str) -> None:
     """Text of random words, which compresses about as well as a root file system."""
     source = random.Random(1)
-    words = [source.randbytes(source.randint(2, 8)) for _ in range(3_000)]
-    text = b" ".join(source.choice(words) for _ in range(400_000))
+    words = [source.randbytes(source.randint(2, 8)) for number in range(3_000)]
+    text = b" ".join(source.choice(words) for number in range(400_000))
     for number in range(FILES):
         directory = os.path.join(root, f"usr{number % 10}", f"lib{number % 400}")
         os.makedirs(directory, exist_ok=True)
