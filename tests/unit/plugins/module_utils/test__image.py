@@ -268,7 +268,7 @@ def test_a_kernel_has_to_be_a_file_with_content(tmp_path, broken):
         initrd.symlink_to("/etc/passwd")
     else:
         initrd.mkdir()
-    with pytest.raises(FilesError, match="initrd.img-1"):
+    with pytest.raises(FilesError, match=r"initrd\.img-1"):
         _image.newest_kernel(tree)
 
 
@@ -280,7 +280,7 @@ def test_kernel_and_initrd_are_copied_as_they_were_compared(tmp_path):
     assert {entry.name: entry.read_text() for entry in (tmp_path / "one").iterdir()} == {"vmlinuz": "vmlinuz-1", "initrd.img": "initrd.img-1"}
     (tmp_path / "boot" / "initrd.img-1").write_text("initrd.img-2")
     (tmp_path / "two").mkdir()
-    with pytest.raises(FilesError, match="boot/initrd.img-1 was changed"):
+    with pytest.raises(FilesError, match=r"boot/initrd\.img-1 was changed"):
         _image.copy_kernel(tree, kernel, str(tmp_path / "two"))
 
 

@@ -110,7 +110,7 @@ def test_what_mksquashfs_complains_about_is_returned_unless_it_is_known(tmp_path
 def test_a_veritysetup_that_says_nothing_is_an_error(tmp_path, monkeypatch):
     fake_tool(tmp_path / "bin", monkeypatch, "veritysetup", "echo hello")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(FilesError, match="no root hash for .*hello"):
+    with pytest.raises(FilesError, match=r"no root hash for .*hello"):
         _squashfs.append_verity(str(tmp_path / "file"))
 
 
