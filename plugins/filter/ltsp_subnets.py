@@ -44,12 +44,21 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_
 def ltsp_subnets(value: t.Any) -> list[str]:
     """Check a list of IPv4 subnets."""
     try:
-        subnets = [str(ipaddress.IPv4Network(str(item))) for item in to_list(value)]
+        subnets = [_subnet(str(item)) for item in to_list(value)]
     except ValueError as error:
-        raise AnsibleFilterError(f"ltsp_subnets: {error}: write subnets as in 10.77.0.0/24") from error
+        raise AnsibleFilterError(f"ltsp_subnets: {error}") from None
     if not subnets:
         raise AnsibleFilterError("ltsp_subnets: the list is empty: give at least one subnet, as in 10.77.0.0/24")
     return subnets
+
+
+def _subnet(text: str) -> str:
+    try:
+        if "/" not in text:
+            raise ValueError("its prefix is missing")
+        return str(ipaddress.IPv4Network(text))
+    except ValueError as error:
+        raise ValueError(f"{text} is not an IPv4 subnet ({error}): write it as in 10.77.0.0/24") from error
 
 
 class FilterModule:
