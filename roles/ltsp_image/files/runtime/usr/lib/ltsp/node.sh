@@ -178,4 +178,5 @@ ltsp_configure() {
 		ltsp_step "$ltsp_function"
 	done
 	ltsp_run_preinit
+	ltsp_log 5 "configured as $HOSTNAME"
 }

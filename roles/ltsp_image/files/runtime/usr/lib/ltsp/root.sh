@@ -96,6 +96,7 @@ ltsp_fetch_conf() {
 # ltsp_wait_for_conf: without it the image's own /etc/lts.conf counts.
 ltsp_wait_for_conf() {
 	[ -n "$ltsp_conf" ] || return 0
+	[ -e "$ltsp_run/lts.conf.served" ] || ltsp_log 4 "waiting for $ltsp_conf"
 	ltsp_end=$(($(ltsp_seconds) + 60))
 	while [ ! -e "$ltsp_run/lts.conf.served" ]; do
 		if [ "$(ltsp_seconds)" -ge "$ltsp_end" ]; then
@@ -103,7 +104,6 @@ ltsp_wait_for_conf() {
 				"this node boots with /etc/lts.conf of its image"
 			return
 		fi
-		ltsp_log 4 "waiting for $ltsp_conf"
 		sleep 3
 		ltsp_fetch_conf
 	done
@@ -188,7 +188,7 @@ ltsp_attach_nbd() {
 	# -systemd-mark: the client outlives systemd's last round of kills at shutdown.
 	if ! timeout 30 nbd-client "${ltsp_host%:*}" "$ltsp_port" /dev/nbd0 -N "$ltsp_export" -b 4096 \
 		-swap -persist -systemd-mark -nonetlink -timeout 0 </dev/null >"$ltsp_run/output" 2>&1; then
-		ltsp_failed "$1" "$(grep . "$ltsp_run/output" | tail -n 1)" \
+		ltsp_failed "$1" "$(sed -n 's/.*Error: //p' "$ltsp_run/output" | tail -n 1)" \
 			"does nbd-server on ${ltsp_host%:*} run, has it this export, and is this node's address allowed?"
 		return 1
 	fi
@@ -308,4 +308,5 @@ ltsp_mount_root() {
 	LTSP_CLIENT_MAC=$ltsp_mac LTSP_IMAGE=${ltsp_image%%/*} LTSP_VERSION=${ltsp_image#*/} LTSP_ROOT=$ltsp_uri
 	ltsp_write_environment
 	rm -f "$ltsp_run/failures" "$ltsp_run/output"
+	ltsp_log 5 "root mounted"
 }
