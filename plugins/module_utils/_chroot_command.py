@@ -18,11 +18,11 @@ import shlex
 import signal
 import stat
 import subprocess
-import sys
 import typing as t
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
 
 _HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = {
@@ -48,17 +48,17 @@ umask 022
 hostname localhost
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 for path in sys sysrq-trigger; do
-	[ -e "$root/proc/$path" ] || continue
-	mount --bind "$root/proc/$path" "$root/proc/$path"
-	mount -o remount,bind,ro "$root/proc/$path"
+    [ -e "$root/proc/$path" ] || continue
+    mount --bind "$root/proc/$path" "$root/proc/$path"
+    mount -o remount,bind,ro "$root/proc/$path"
 done
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$root/run"
 mkdir -m 1777 "$root/run/lock"
 mount -t tmpfs -o mode=755,nosuid,noexec tmpfs "$root/dev"
 for node in full null random tty urandom zero; do
-	: >"$root/dev/$node"
-	mount --bind "/dev/$node" "$root/dev/$node"
+    : >"$root/dev/$node"
+    mount --bind "/dev/$node" "$root/dev/$node"
 done
 mkdir "$root/dev/pts" "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5,nosuid,noexec devpts "$root/dev/pts"
@@ -73,10 +73,10 @@ chmod 755 "$root/run/policy-rc.d"
 mount --bind "$root/run/policy-rc.d" "$policy"
 mount -o remount,bind,ro "$policy"
 if [ -n "$resolver" ]; then
-	mkdir -p "${resolved%/*}"
-	[ -e "$resolved" ] || : >"$resolved"
-	mount --bind "$resolver" "$resolved"
-	mount -o remount,bind,ro "$resolved"
+    mkdir -p "${resolved%/*}"
+    [ -e "$resolved" ] || : >"$resolved"
+    mount --bind "$resolver" "$resolved"
+    mount -o remount,bind,ro "$resolved"
 fi
 cd /
 trap - EXIT
@@ -107,8 +107,12 @@ def proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 def unwind_on_signals() -> None:
     """Let a dropped connection or a polite kill undo what was begun, as an exception does."""
+
+    def unwind(number: int, frame: FrameType | None) -> t.NoReturn:
+        raise SystemExit(128 + number)
+
     for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+        signal.signal(number, unwind)
 
 
 def run_confined(argv: Sequence[str], *, namespaces: Sequence[str], environment: Mapping[str, str], data: bytes | None = None, merge: bool = False) -> Result:

@@ -39,7 +39,7 @@ options:
     required: true
   cmd:
     description:
-      - The command with its arguments, separated by blanks and quoted as for a shell. No shell is involved: C($HOME), C(>) and C(|) have no meaning.
+      - The command with its arguments, separated by blanks and quoted as for a shell. As no shell is involved, C($HOME), C(>) and C(|) have no meaning.
       - Exactly one of O(cmd) and O(argv) is required.
     type: str
   argv:

@@ -172,16 +172,16 @@ def test_read_mark_does_not_leave_the_tree(tmp_path):
 
 @pytest.fixture
 def maker(monkeypatch):
-    """Make trees without an archive; raise what `error` says, after half of the work."""
+    """Make trees without an archive; raise what `errors` holds, after half of the work."""
 
     class Maker:
         made = 0
-        error = None
+        errors = ()
 
     def make(inputs, staged, tree, environment):
         os.makedirs(f"{tree}/usr")
-        if Maker.error:
-            raise Maker.error
+        for error in Maker.errors:
+            raise error
         Maker.made += 1
 
     monkeypatch.setattr(_chroot, "_make", make)
@@ -221,13 +221,13 @@ def test_present_in_check_mode_touches_nothing(tmp_path, maker):
 
 @pytest.mark.parametrize("error", [ChrootError("no"), SystemExit(143), KeyboardInterrupt()])
 def test_present_leaves_what_stood_when_it_fails(tmp_path, maker, error):
-    maker.error = error
+    maker.errors = (error,)
     with pytest.raises(type(error)):
         present(tmp_path / "tree")
     assert os.listdir(tmp_path) == [".tree.lock"]
-    maker.error = None
+    maker.errors = ()
     stood = present(tmp_path / "tree")
-    maker.error = error
+    maker.errors = (error,)
     with pytest.raises(type(error)):
         present(tmp_path / "tree", suite="noble")
     assert _chroot.read_mark(f"{tmp_path}/tree") == stood.after
@@ -399,11 +399,10 @@ def test_debootstrap_cannot_read_armored_keyrings(tmp_path, tools):
 
 
 def test_what_is_missing_on_the_host_is_named_with_its_package(tmp_path, tools, monkeypatch):
-    monkeypatch.setattr(_chroot, "_read_key", lambda key: (_ for _ in ()).throw(FileNotFoundError(key)))
     (tmp_path / "1").mkdir()
-    with pytest.raises(ChrootError, match=r"keyring: .*ubuntu-archive-keyring.gpg does not exist: install the package ubuntu-keyring"):
-        make(tmp_path / "1", keyring="/usr/share/keyrings/ubuntu-archive-keyring.gpg")
-    monkeypatch.undo()
+    monkeypatch.setitem(_chroot._KEYRING_PACKAGES, f"{tmp_path}/archive-keyring.gpg", "archive-keyring")
+    with pytest.raises(ChrootError, match=r"archive-keyring\.gpg does not exist: install the package archive-keyring"):
+        make(tmp_path / "1", keyring=f"{tmp_path}/archive-keyring.gpg")
     monkeypatch.setattr(_chroot, "_read_key", lambda key: b"binary")
     monkeypatch.setattr(_chroot.shutil, "which", lambda name, path: None)
     for method in ("mmdebstrap", "debootstrap"):

@@ -33,7 +33,11 @@ def test_write_file_replaces_and_sets_the_mode(tmp_path):
 def test_write_file_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch):
     goal = tmp_path / "file"
     goal.write_bytes(b"old")
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("disk full")))
+
+    def fail(descriptor):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         _files.write_file(str(goal), b"new")
     assert content(tmp_path) == {"file": b"old"}
