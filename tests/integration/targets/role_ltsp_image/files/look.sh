@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# look.sh TREE: what is in the unpacked image, and what is not.
+set -eux
+cd "$1"
+test "$(stat -c '%a %U %G' 'etc/farm/odd/name with blanks')" = "640 root adm"
+test "$(cat 'etc/farm/odd/name with blanks')" = text
+test "$(stat -c %a usr/local/sbin/note)" = 755
+grep -qx "ASCII text" etc/farm/kind
+test "$(stat -c %a root/.ssh)" = 700
+test "$(stat -c %a root/.ssh/authorized_keys)" = 600
+grep -qx 'from="10.0.0.0/8,127.0.0.1" ssh-ed25519 AAAA one@example.org' root/.ssh/authorized_keys
+test -x usr/sbin/init-ltsp
+test -L etc/systemd/system/multi-user.target.wants/ltsp-rc.service
+test "$(readlink etc/systemd/system/apt-daily.timer)" = /dev/null
+test ! -e etc/leftover
+test -f etc/machine-id
+test ! -s etc/machine-id
+test -z "$(find . -name .ltsp -o -name 'ssh_host_*' -o -name '*.deb')"
+test -z "$(find tmp var/tmp var/log -type f)"
