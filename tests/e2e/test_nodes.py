@@ -89,7 +89,7 @@ def test_lts_conf_had_its_effect(node: Machine) -> None:
     assert node.run("cat /etc/e2e-preinit") == node.name
     assert node.run("findmnt --noheadings --output FSTYPE /mnt") == "tmpfs"
     assert node.run("stat --format %a /mnt") == "700"
-    assert node.run("cat /etc/e2e-rcfile") == f"{node.name} of node"
+    assert node.run("cat /etc/e2e-rcfile") == f"{node.name}-of-node"
 
 
 def test_nothing_failed(node: Machine) -> None:
