@@ -25,5 +25,5 @@ def test_one_digest_per_path_in_their_order(tmp_path: pathlib.Path) -> None:
 
 def test_what_is_missing_is_named(tmp_path: pathlib.Path) -> None:
     lookup = LookupModule(loader=DataLoader())
-    with pytest.raises(AnsibleLookupError, match="missing.conf is not on the controller"):
+    with pytest.raises(AnsibleLookupError, match=r"missing\.conf is not on the controller"):
         lookup.run(["missing.conf"], {"ansible_search_path": [str(tmp_path)]})

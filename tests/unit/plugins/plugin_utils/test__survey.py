@@ -33,7 +33,9 @@ def test_separator_decides_what_an_item_is() -> None:
     assert to_list("quiet console=ttyS0,115200n8", None) == ["quiet", "console=ttyS0,115200n8"]
 
 
-@pytest.mark.parametrize(("value", "message"), [('["vim"', "is not valid JSON"), (7, "7 is not a list"), ({"a": 1}, "is not a list"), (None, "None is not a list")])
+@pytest.mark.parametrize(
+    ("value", "message"), [('["vim"', "is not valid JSON"), (7, "7 is not a list"), ({"a": 1}, "is not a list"), (None, "None is not a list")]
+)
 def test_what_is_no_list_is_refused(value: t.Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         to_list(value)
