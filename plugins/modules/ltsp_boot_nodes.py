@@ -72,7 +72,8 @@ options:
         type: str
         default: 50%
       kernel_args:
-        description: More arguments for the kernel. Letters, digits and C(_ . , : = / + @ % ~ ! -) are possible.
+        description:
+          - "More arguments for the kernel. Letters, digits and C(_ . , : = / + @ % ~ ! -) are possible."
         type: list
         elements: str
         default: []
