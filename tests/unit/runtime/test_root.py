@@ -25,7 +25,7 @@ def machine(node: t.Any) -> t.Any:
     node.write("lease", LEASE)
     (node.root / "image").write_bytes(IMAGE)
     calls = f'echo "${{0##*/}} $*" >>"{node.root}/calls"'
-    for name in ("modprobe", "umount", "mount", "veritysetup"):
+    for name in ("modprobe", "umount", "mount", "udevadm", "veritysetup"):
         node.command(name, calls)
     node.command("nbd-client", f"{calls}\necho 'Negotiation: ..Error: Server said: Export unknown'; echo Exiting.\nexit 1")
     node.command("losetup", f'{calls}\n[ "$1" != -f ] || echo /dev/loop7')
@@ -77,6 +77,13 @@ def test_an_image_with_another_digest_is_refused(machine: t.Any) -> None:
     assert attempt(machine, f"{LINE} ltsp.sha256={'0' * 64}", check=False).returncode
     assert f"refused: SHA-256 is {SHA256}" in failures(machine)
     assert "losetup -r" not in machine.read("calls")
+
+
+def test_a_damaged_block_is_refused(machine: t.Any) -> None:
+    machine.command("veritysetup", f'echo "veritysetup $*" >>"{machine.root}/calls"\n[ "$1" != status ] || echo "  status:      corrupted"')
+    assert attempt(machine, f"{LINE} ltsp.verity=abc", check=False).returncode
+    assert "refused: dm-verity found a damaged block" in failures(machine)
+    assert "--panic-on-corruption" not in machine.read("calls")
 
 
 def test_an_image_that_does_not_fit_is_not_even_asked_for(machine: t.Any) -> None:

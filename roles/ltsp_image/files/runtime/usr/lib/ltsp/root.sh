@@ -219,13 +219,26 @@ ltsp_open() {
 	fi
 }
 
+# udev looks into a device that appears, and keeps it busy.
+ltsp_close() {
+	umount "$ltsp_run/lower" 2>/dev/null
+	udevadm settle --timeout=10
+	[ ! -e /dev/mapper/ltsp ] || veritysetup close ltsp
+}
+
 ltsp_mount_image() {
 	mkdir -p "$ltsp_run/lower"
 	modprobe squashfs
 	ltsp_open "$1" || return 1
 	[ -n "$ltsp_verity" ] || return 0
+	udevadm settle --timeout=10
+	if veritysetup status ltsp 2>/dev/null | grep -q 'status:.*corrupted'; then
+		ltsp_failed "$1" "refused: dm-verity found a damaged block" "compare the file on the server with its manifest.json"
+		return 1
+	fi
 	# What is wrong already has been refused. What goes wrong later must not be lived with.
-	umount "$ltsp_run/lower" && veritysetup close ltsp && ltsp_open "$1" --panic-on-corruption
+	ltsp_close
+	ltsp_open "$1" --panic-on-corruption
 }
 
 # ltsp_mount_overlay URI ROOT
@@ -247,10 +260,10 @@ ltsp_mount_overlay() {
 
 # ltsp_release ROOT: undoes what an attempt left.
 ltsp_release() {
-	for ltsp_path in "$1/rofs" "$1" "$ltsp_run/rw" "$ltsp_run/lower"; do
+	for ltsp_path in "$1/rofs" "$1" "$ltsp_run/rw"; do
 		umount "$ltsp_path" 2>/dev/null
 	done
-	[ ! -e /dev/mapper/ltsp ] || veritysetup close ltsp
+	ltsp_close
 	case $ltsp_device in
 	/dev/loop*) losetup -d "$ltsp_device" ;;
 	esac
