@@ -63,7 +63,7 @@ def node(lab: pathlib.Path, request: pytest.FixtureRequest) -> Machine:
 
 def test_the_lease_gives_the_host_name(node: Machine) -> None:
     assert node.run("hostname") == node.name
-    assert node.run("getent hosts 127.0.0.2").split()[1] == node.name
+    assert node.name in node.run("getent hosts 127.0.0.2").split()
 
 
 def test_firmware_and_transport_are_what_was_asked_for(node: Machine) -> None:
