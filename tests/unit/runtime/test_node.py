@@ -36,6 +36,7 @@ def booted(node: t.Any) -> t.Any:
     node.write("run/net-eth0.conf", LEASE)
     node.write("etc/fstab", "# UNCONFIGURED\n")
     node.write("var/spool/cron/crontabs/.keep", "")
+    node.command("systemd-escape", '[ "$*" = "--path --suffix=device /dev/data/ssh" ] && echo dev-data-ssh.device')
     for name in ("hostname", "ip", "chgrp"):
         node.command(name, f'echo "{name} $*" >>"{node.root}/commands"')
     return node
@@ -122,6 +123,7 @@ def test_keys_that_fill_files(booted: t.Any) -> None:
         "/dev/x\t/x\text4\tnofail,x-systemd.device-timeout=1min\t0\t0",
         "tmpfs\t/b\ttmpfs\tdefaults\t0\t0",
     ]
+    assert "\nAfter=systemd-udev-settle.service\n" in booted.read("run/systemd/system/dev-data-ssh.device.d/ltsp.conf")
     assert "<3>" not in booted.log.read_text()
 
 

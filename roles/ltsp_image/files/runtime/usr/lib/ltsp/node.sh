@@ -96,6 +96,17 @@ ltsp_write_network() {
 	esac
 }
 
+# ltsp_count_from_udev DEVICE: its timeout begins when udev has seen what is there, however slow the machine is.
+ltsp_count_from_udev() {
+	case $1 in
+	/dev/*) ;;
+	*) return 0 ;;
+	esac
+	ltsp_unit=${LTSP_PREFIX-}/run/systemd/system/$(systemd-escape --path --suffix=device "$1").d
+	mkdir -p "$ltsp_unit"
+	printf '[Unit]\nWants=systemd-udev-settle.service\nAfter=systemd-udev-settle.service\n' >"$ltsp_unit/ltsp.conf"
+}
+
 ltsp_write_fstab() {
 	ltsp_values FSTAB_ | while IFS= read -r ltsp_line; do
 		ltsp_key=${ltsp_line%%=*}
@@ -109,7 +120,10 @@ ltsp_write_fstab() {
 		ltsp_options=${4:-defaults}
 		case ,$ltsp_options, in
 		*,x-systemd.device-timeout=*) ;;
-		*,nofail,*) ltsp_options=$ltsp_options,x-systemd.device-timeout=10s ;;
+		*,nofail,*)
+			ltsp_options=$ltsp_options,x-systemd.device-timeout=10s
+			ltsp_count_from_udev "$1"
+			;;
 		esac
 		printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$ltsp_options" "${5:-0}" "${6:-0}"
 	done >>"$ltsp_etc/fstab"

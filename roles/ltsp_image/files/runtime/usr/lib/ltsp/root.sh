@@ -146,6 +146,8 @@ ltsp_copy() {
 		ltsp_failed "$ltsp_uri" "no loop device for the image: $(tail -n 1 "$ltsp_run/output")" "has the initramfs the module loop?"
 		return 1
 	fi
+	# The loop device keeps it. A mount that nobody can undo would be a failure at each shutdown.
+	umount -l "$ltsp_run/image"
 }
 
 # ltsp_watch PID FILE SIZE: says how far a copy is, and ends it when nothing comes for 30 s.
@@ -267,7 +269,7 @@ ltsp_release() {
 	case $ltsp_device in
 	/dev/loop*) losetup -d "$ltsp_device" ;;
 	esac
-	umount "$ltsp_run/image" 2>/dev/null
+	umount -l "$ltsp_run/image" 2>/dev/null
 	[ ! -e "${LTSP_PREFIX-}/sys/block/nbd0/pid" ] || nbd-client -d /dev/nbd0 >/dev/null 2>&1
 	ltsp_device=''
 }
