@@ -145,7 +145,17 @@ def masked(node: t.Any) -> set[str]:
 
 
 def test_services(booted: t.Any) -> None:
-    for unit in ("apt-daily.timer", "apt-daily.service", "man-db.timer", "nbd-server.service", "ssh.service", "mine.service", "mine.socket", "other.timer", "cron.service"):
+    for unit in (
+        "apt-daily.timer",
+        "apt-daily.service",
+        "man-db.timer",
+        "nbd-server.service",
+        "ssh.service",
+        "mine.service",
+        "mine.socket",
+        "other.timer",
+        "cron.service",
+    ):
         booted.write(f"usr/lib/systemd/system/{unit}", "")
     configure(booted, 'KEEP_SYSTEM_SERVICES = "ssh nbd-server"\nRM_SYSTEM_SERVICES = "mine other.timer ssh"\n')
     assert masked(booted) == {"apt-daily.timer", "apt-daily.service", "man-db.timer", "mine.service", "mine.socket", "other.timer"}
