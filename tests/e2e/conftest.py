@@ -1,0 +1,22 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab that scripts/test has brought up."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+from machines import Machine
+
+
+@pytest.fixture(scope="session")
+def lab() -> pathlib.Path:
+    return pathlib.Path(os.environ["LTSP_LAB_DIRECTORY"])
+
+
+@pytest.fixture(scope="session")
+def server(lab: pathlib.Path) -> Machine:
+    return Machine(lab, "ltsp-1")
