@@ -45,13 +45,13 @@ supported_ansible() {
 	sed -n 's/^requires_ansible: *"\(.*\)"/ansible-core\1/p' "$root/meta/runtime.yml"
 }
 
-# make_venv NAME FILE...: a virtual environment with the newest Ansible that this machine's Python can run and with what the collection
-# and these files require, made once; its path is then in $venv.
+# make_venv NAME FILE...: a virtual environment with the newest Ansible that this machine's Python can run and with what these files
+# require, made once; its path is then in $venv.
 make_venv() {
 	name=$1
 	shift
 	need_packages python3 python3-venv
-	digest=$({ "$python" -VV && supported_ansible && cd "$root" && cat requirements.txt "$@"; } | sha256sum | cut -c 1-12)
+	digest=$({ "$python" -VV && supported_ansible && cd "$root" && cat "$@" </dev/null; } | sha256sum | cut -c 1-12)
 	venv=$cache/venv-$name-$digest
 	mkdir -p "$cache"
 	(
@@ -61,7 +61,7 @@ make_venv() {
 		rm -rf "$venv"
 		cd "$root"
 		"$python" -m venv "$venv" &&
-			supported_ansible | cat - requirements.txt "$@" >"$venv/requirements.txt" &&
+			supported_ansible | cat - "$@" >"$venv/requirements.txt" &&
 			"$venv/bin/pip" install --quiet --disable-pip-version-check --requirement="$venv/requirements.txt" &&
 			: >"$venv/complete"
 	) 8>"$cache/venv.lock" || die "could not make the virtual environment $venv, see above"
