@@ -36,7 +36,7 @@ def booted(node: t.Any) -> t.Any:
     node.write("run/net-eth0.conf", LEASE)
     node.write("etc/fstab", "# UNCONFIGURED\n")
     node.write("var/spool/cron/crontabs/.keep", "")
-    node.command("systemd-escape", '[ "$*" = "--path --suffix=device /dev/data/ssh" ] && echo dev-data-ssh.device')
+    node.command("systemd-escape", '[ "$1 $2" = "--path --suffix=device" ] && echo "$3.device" | tr / -')
     for name in ("hostname", "ip", "chgrp"):
         node.command(name, f'echo "{name} $*" >>"{node.root}/commands"')
     return node
@@ -111,7 +111,10 @@ def test_keys_that_fill_files(booted: t.Any) -> None:
         'CRONTAB_01 = "*/5 * * * * date"\n'
         'FSTAB_10_B = "tmpfs /b tmpfs"\n'
         'FSTAB_2_A = "/dev/data/ssh  /etc/ssh ext4 nofail,noatime 0 2"\n'
-        'FSTAB_3 = "/dev/x /x ext4 nofail,x-systemd.device-timeout=1min"\n',
+        'FSTAB_3 = "/dev/x /x ext4 nofail,x-systemd.device-timeout=1min"\n'
+        'FSTAB_4 = "UUID=AB-1 /y vfat nofail"\n'
+        'FSTAB_5 = "/dev/z /z ext4 nofail,_netdev"\n'
+        'FSTAB_6 = "server:/n /n nfs nofail"\n',
     )
     assert booted.read("etc/hostname") == "other\n"
     assert "HOSTNAME='other'\n" in booted.read("run/ltsp/env")
@@ -119,11 +122,15 @@ def test_keys_that_fill_files(booted: t.Any) -> None:
     assert booted.read("var/spool/cron/crontabs/root") == "*/5 * * * * date\n"
     assert booted.read("etc/fstab").splitlines() == [
         "# UNCONFIGURED",
-        "/dev/data/ssh\t/etc/ssh\text4\tnofail,noatime,x-systemd.device-timeout=10s\t0\t2",
-        "/dev/x\t/x\text4\tnofail,x-systemd.device-timeout=1min\t0\t0",
+        "/dev/data/ssh\t/etc/ssh\text4\tnofail,noatime,x-systemd.device-timeout=10s,x-systemd.before=local-fs.target\t0\t2",
+        "/dev/x\t/x\text4\tnofail,x-systemd.device-timeout=1min,x-systemd.before=local-fs.target\t0\t0",
+        "UUID=AB-1\t/y\tvfat\tnofail,x-systemd.device-timeout=10s,x-systemd.before=local-fs.target\t0\t0",
+        "/dev/z\t/z\text4\tnofail,_netdev\t0\t0",
+        "server:/n\t/n\tnfs\tnofail\t0\t0",
         "tmpfs\t/b\ttmpfs\tdefaults\t0\t0",
     ]
-    assert "\nAfter=systemd-udev-settle.service\n" in booted.read("run/systemd/system/dev-data-ssh.device.d/ltsp.conf")
+    for unit in ("-dev-data-ssh", "-dev-disk-by-uuid-AB-1"):
+        assert "\nAfter=systemd-udev-settle.service\n" in booted.read(f"run/systemd/system/{unit}.device.d/ltsp.conf")
     assert "<3>" not in booted.log.read_text()
 
 

@@ -96,12 +96,17 @@ ltsp_write_network() {
 	esac
 }
 
+# ltsp_disk DEVICE: the file of a disk that fstab names; fails for what is not on a disk of this machine.
+ltsp_disk() {
+	case $1 in
+	/dev/*) echo "$1" ;;
+	UUID=* | LABEL=* | PARTUUID=* | PARTLABEL=*) echo "/dev/disk/by-$(echo "${1%%=*}" | tr '[:upper:]' '[:lower:]')/${1#*=}" ;;
+	*) return 1 ;;
+	esac
+}
+
 # ltsp_count_from_udev DEVICE: its timeout begins when udev has seen what is there, however slow the machine is.
 ltsp_count_from_udev() {
-	case $1 in
-	/dev/*) ;;
-	*) return 0 ;;
-	esac
 	ltsp_unit=${LTSP_PREFIX-}/run/systemd/system/$(systemd-escape --path --suffix=device "$1").d
 	mkdir -p "$ltsp_unit"
 	printf '[Unit]\nWants=systemd-udev-settle.service\nAfter=systemd-udev-settle.service\n' >"$ltsp_unit/ltsp.conf"
@@ -118,11 +123,20 @@ ltsp_write_fstab() {
 			continue
 		fi
 		ltsp_options=${4:-defaults}
+		# systemd starts services without waiting for a nofail disk, and these would write beside it.
 		case ,$ltsp_options, in
-		*,x-systemd.device-timeout=*) ;;
+		*,_netdev,*) ;;
 		*,nofail,*)
-			ltsp_options=$ltsp_options,x-systemd.device-timeout=10s
-			ltsp_count_from_udev "$1"
+			if ltsp_device=$(ltsp_disk "$1"); then
+				case ,$ltsp_options, in
+				*,x-systemd.device-timeout=*) ;;
+				*)
+					ltsp_options=$ltsp_options,x-systemd.device-timeout=10s
+					ltsp_count_from_udev "$ltsp_device"
+					;;
+				esac
+				ltsp_options=$ltsp_options,x-systemd.before=local-fs.target
+			fi
 			;;
 		esac
 		printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$ltsp_options" "${5:-0}" "${6:-0}"
