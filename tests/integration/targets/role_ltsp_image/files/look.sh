@@ -16,5 +16,7 @@ test "$(readlink etc/systemd/system/apt-daily.timer)" = /dev/null
 test ! -e etc/leftover
 test -f etc/machine-id
 test ! -s etc/machine-id
-test -z "$(find . -name .ltsp -o -name 'ssh_host_*' -o -name '*.deb')"
+test "$(find . -name 'ssh_host_*')" = ./etc/ssh/ssh_host_ed25519_key
+grep -qx given etc/ssh/ssh_host_ed25519_key
+test -z "$(find . -name .ltsp -o -name '*.deb')"
 test -z "$(find tmp var/tmp var/log -type f)"
