@@ -238,12 +238,22 @@ class Reader:
         if exact:
             self._follow(exact, found)
         for name in names:
-            glob = next((section for pattern, section in self._globs if pattern.fullmatch(name)), None)
+            glob = self.glob(name)
             if glob:
                 self._follow(glob, found)
         default = self._named.get("default")
         if default:
             found.setdefault(id(default), default)
+        return list(found.values())
+
+    def glob(self, name: str) -> t.Optional[Section]:
+        """The first section whose name is a glob that matches the folded name."""
+        return next((section for pattern, section in self._globs if pattern.fullmatch(name)), None)
+
+    def following(self, start: Section) -> list[Section]:
+        """The section and those that it names with LIKE, in turn, the strongest first."""
+        found: dict[int, Section] = {}
+        self._follow(start, found)
         return list(found.values())
 
     def _follow(self, start: Section, found: dict[int, Section]) -> None:

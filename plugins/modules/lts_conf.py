@@ -61,6 +61,25 @@ options:
     description: Whether the file holds nothing but O(sections); comments and other sections that stand in it are lost.
     type: bool
     default: false
+  dialect:
+    description:
+      - For whom the file is. V(ltsp5) is C(lts.conf), which the nodes of this collection and LTSP 5 read.
+      - V(ltsp) is C(ltsp.conf) of the LTSP of today (19 and later), written from the same O(sections) so that a machine gets the same parameters.
+        It needs O(purge=true) and goes without O(nodes). LTSP hands it out after the command C(ltsp initrd).
+      - "These parameters have a counterpart there: C(FSTAB_*), C(HOSTS_*), C(DNS_SERVER), C(SEARCH_DOMAIN), C(SERVER), C(CUPS_SERVER), C(HOSTNAME) and
+        C(KEEP_SYSTEM_SERVICES) are the same; C(CRONTAB_*) gets the user root; C(PREINIT_*) becomes C(POST_INIT_*), which runs before systemd, too;
+        C(RM_SYSTEM_SERVICES) becomes C(MASK_SYSTEM_SERVICES), where a name without suffix means the service only; C(LTSP_NBD_TO_RAM) becomes
+        C(IMAGE_TO_RAM) and C(USE_LOCAL_SWAP) becomes C(LOCAL_SWAP), with 1 or 0."
+      - All others are refused, unless O(own_parameters) names them. Then they are written as they are, so that parameters which only the LTSP of today
+        knows can be given. C(RCFILE_*) is refused in any case. What comes nearest, C(POST_INIT_*), runs before systemd and the network.
+      - C([default]) becomes C([clients]). C(LIKE) and globs of exact names are resolved into the sections, because C(INCLUDE) knows a different order.
+        C(NONE) becomes an empty value. Values stay literal.
+      - What LTSP would understand differently is refused, such as a name with C([abc]), the glob C(*), which matches addresses and names, or C(FSTAB_10)
+        beside C(FSTAB_2). One thing cannot be seen in the file. A machine with a section for its host name and another for its address gets the
+        parameters of both from LTSP, so name a machine in one way.
+    type: str
+    choices: [ltsp5, ltsp]
+    default: ltsp5
   nodes:
     description: The nodes for which resolved files are written.
     type: list
@@ -92,7 +111,7 @@ options:
     elements: str
     default: []
   own_parameters:
-    description: Globs of parameters of your own, which are not warned about as unknown.
+    description: Globs of parameters of your own, which are not warned about as unknown, or refused with O(dialect=ltsp).
     type: list
     elements: str
     default: []
@@ -150,6 +169,20 @@ EXAMPLES = r"""
         ip: 10.77.0.11
         macs: ["52:54:00:77:00:01"]
     nodes_path: /srv/ltsp/public/config/nodes
+
+- name: Write the file of today's LTSP for a rack that is still served by it
+  serverfarm.ltsp.lts_conf:
+    path: /etc/ltsp/ltsp.conf
+    dialect: ltsp
+    purge: true
+    mode: "0660"
+    sections:
+      - name: default
+        parameters:
+          FSTAB_01_JOURNALD: /dev/data/journal /var/log/journal ext4 nofail,noatime 0 0
+          KEEP_SYSTEM_SERVICES: ssh
+          MASK_SYSTEM_SERVICES: ModemManager
+    own_parameters: [MASK_SYSTEM_SERVICES]
 """
 
 RETURN = r"""
@@ -183,7 +216,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _net
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _ltsp_conf, _net
 
 
 def fail(module: AnsibleModule, message: str) -> t.NoReturn:
@@ -251,19 +284,33 @@ def compose(module: AnsibleModule, before: str, sections: list[dict[str, t.Any]]
     return document
 
 
+def text_of(module: AnsibleModule, document: _lts_conf.Document) -> str:
+    if module.params["dialect"] == "ltsp5":
+        return document.text()
+    text, refused = _ltsp_conf.convert(document, module.params["own_parameters"])
+    if refused:
+        fail(module, _lts_conf.report(f"{module.params['path']} is not written", refused))
+    return text
+
+
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     path = os.path.realpath(module.params["path"])
     nodes_path = module.params["nodes_path"]
     secret = [_lts_conf.glob_pattern(name) for name in module.params["secret_parameters"]]
     sections = module.params["sections"]
     module.params["sections"] = _lts_conf.masked_sections(sections, secret)  # what the module returns as its invocation
+    if module.params["dialect"] == "ltsp":
+        if not module.params["purge"]:
+            fail(module, "dialect ltsp writes the whole file and keeps nothing that stands in it: set purge to true")
+        if nodes_path or module.params["nodes"]:
+            fail(module, "nodes and nodes_path are for dialect ltsp5, in ltsp.conf a node finds its sections itself: remove them")
     for directory in (os.path.dirname(path), *([nodes_path] if nodes_path else [])):
         if not os.path.isdir(directory) and not module.check_mode:
             fail(module, f"the directory {directory} does not exist: make it first")
 
     before = read(path)
     document = compose(module, before, sections)
-    after = document.text()
+    after = text_of(module, document)
     write_path = before != after or not os.path.exists(path)
     plan = _files.DirectoryChange({}, [], {})
     if nodes_path:
@@ -276,12 +323,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "removed": [os.path.join(nodes_path, name) for name in plan.remove],
     }
     if module._diff:  # pylint: disable=protected-access
+        masked = _lts_conf.masked if module.params["dialect"] == "ltsp5" else _ltsp_conf.masked
         texts = {path: (before, after)}
         for name in [*sorted(plan.write), *plan.remove]:
             texts[os.path.join(nodes_path, name)] = decode(plan.before.get(name, b"")), decode(plan.write.get(name, b""))
         result["diff"] = [
-            {"before_header": name, "after_header": name, "before": _lts_conf.masked(old, secret), "after": _lts_conf.masked(new, secret)}
-            for name, (old, new) in texts.items()
+            {"before_header": name, "after_header": name, "before": masked(old, secret), "after": masked(new, secret)} for name, (old, new) in texts.items()
         ]
     if not module.check_mode:
         if write_path:
@@ -310,6 +357,7 @@ def main() -> None:
                 },
             },
             "purge": {"type": "bool", "default": False},
+            "dialect": {"type": "str", "choices": ["ltsp5", "ltsp"], "default": "ltsp5"},
             "nodes": {
                 "type": "list",
                 "elements": "dict",
