@@ -131,7 +131,7 @@ ltsp_write_fstab() {
 				case ,$ltsp_options, in
 				*,x-systemd.device-timeout=*) ;;
 				*)
-					ltsp_options=$ltsp_options,x-systemd.device-timeout=10s
+					ltsp_options=$ltsp_options,x-systemd.device-timeout=9s
 					ltsp_count_from_udev "$ltsp_device"
 					;;
 				esac
