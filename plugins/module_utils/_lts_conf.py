@@ -222,13 +222,7 @@ class Reader:
 
     def __init__(self, document: Document) -> None:
         self._named = document.named()
-        self._globs: list[tuple[re.Pattern[str], Section]] = []
-        for section in document.sections:
-            if is_glob(section.name):
-                try:
-                    self._globs.append((glob_pattern(section.name), section))
-                except LtsConfError:
-                    continue
+        self._globs = [(_glob(section.name)[0], section) for section in document.sections if is_glob(section.name)]
 
     def sections(self, identity: Identity) -> list[Section]:
         """The sections that count for a node, the strongest first."""
@@ -418,38 +412,50 @@ def is_glob(name: str) -> bool:
 
 def glob_pattern(name: str) -> re.Pattern[str]:
     """Compile what sh's `case`, fnmatch(3) and this collection understand alike; it is matched with folded names."""
+    pattern, complaint = _glob(name)
+    if complaint:
+        raise LtsConfError(f"{name!r}: {complaint}")
+    return pattern
+
+
+def _glob(name: str) -> tuple[re.Pattern[str], str]:
+    """What a glob means to the runtime, and why it must not be written, or nothing."""
     text = fold(name)
-    if "\\" in text:
-        raise LtsConfError("a backslash in a name is read differently by different readers: use [...] or ?")
+    complaints = ["a backslash in a name is read differently by different readers: use [...] or ?"] if "\\" in text else []
     parts = []
     position = 0
     while position < len(text):
         character = text[position]
         position += 1
         if character == "[":
-            negated = text[position : position + 1] == "!"
-            position += negated
-            end = text.find("]", position + 1)
+            negated = text[position : position + 1] in ("!", "^")
+            end = text.find("]", position + negated + 1)
             if end < 0:
-                raise LtsConfError("the [ has no ]: close it, or use ? for one character")
-            parts.append(_character_set(text[position:end], negated))
-            position = end + 1
+                complaints.append("the [ has no ]: close it, or use ? for one character")
+                parts.append(r"\[")
+            else:
+                parts.append(_character_set(text[position:end], negated, complaints))
+                position = end + 1
+        elif character == "\\" and position < len(text):
+            parts.append(re.escape(text[position]))
+            position += 1
         else:
             parts.append({"*": ".*", "?": "."}.get(character, re.escape(character)))
-    return re.compile("".join(parts), re.DOTALL)
+    return re.compile("".join(parts), re.DOTALL), next(iter(complaints), "")
 
 
-def _character_set(content: str, negated: bool) -> str:
+def _character_set(content: str, negated: bool, complaints: list[str]) -> str:
     if content.startswith("^"):
-        raise LtsConfError("[^...] is read differently by different readers: write [!...]")
+        complaints.append("[^...] is read differently by different readers: write [!...]")
     if re.search(r"\[[:.=]", content):
-        raise LtsConfError("character classes such as [:digit:] are read differently by different readers: write [0-9]")
-    items = re.findall(r"(.)-(.)|(.)", content, re.DOTALL)
-    for first, last, _single in items:
+        complaints.append("character classes such as [:digit:] are read differently by different readers: write [0-9]")
+    members = ""
+    for first, last, single in re.findall(r"(.)-(.)|(.)", content[negated:], re.DOTALL):
         if first > last:
-            raise LtsConfError(f"the range {first}-{last} is empty: turn it round")
-    members = "".join(f"{re.escape(first)}-{re.escape(last)}" if first else re.escape(single) for first, last, single in items)
-    return f"[{'^' if negated else ''}{members}]"
+            complaints.append(f"the range {first}-{last} is empty: turn it round")
+        else:
+            members += f"{re.escape(first)}-{re.escape(last)}" if first else re.escape(single)
+    return f"[{'^' if negated else ''}{members}]" if members else "." if negated else "(?!)"
 
 
 def name_complaint(name: str) -> str:
@@ -458,12 +464,7 @@ def name_complaint(name: str) -> str:
         return "a section needs a name without blanks at its ends"
     if '"' in name or _CONTROL.search(name):
         return "a section's name cannot hold a double quote or a control character: rename it"
-    if is_glob(name):
-        try:
-            glob_pattern(name)
-        except LtsConfError as error:
-            return str(error)
-    return ""
+    return _glob(name)[1] if is_glob(name) else ""
 
 
 def value_complaint(key: str, value: str) -> str:

@@ -219,6 +219,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _ltsp_conf, _net
 
 
+class Module(AnsibleModule):  # type: ignore[misc]
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        """Keep secrets out of what a failed task returns as its invocation, also when its options are wrong."""
+        if self.params.get("secret_parameters"):
+            self.params["sections"] = _lts_conf.MASK
+        super().fail_json(msg, **kwargs)
+        raise AssertionError
+
+
 def fail(module: AnsibleModule, message: str) -> t.NoReturn:
     module.fail_json(msg=message, path=module.params["path"])
     raise AssertionError
@@ -343,7 +352,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "path": {"type": "path", "required": True},
             "sections": {

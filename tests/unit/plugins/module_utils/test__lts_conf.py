@@ -295,6 +295,8 @@ NAMES = st.one_of(
     ),
     st.text("abN1.*?[]!-", min_size=1, max_size=6).filter(lambda name: not _lts_conf.name_complaint(name)),
 )
+ANY_GLOB = st.text("node1*?[]!^-\\:", min_size=1, max_size=7)
+NODES = st.sampled_from([NODE1, Identity("NODE1.x", "", ""), Identity("", "10.0.0.11", ""), Identity("a", "1.2.3.4", "52:54:00:aa:bb:01"), Identity()])
 KEYS = st.sampled_from(["A", "b", "Key_1", "KEY_1", "_", "RCFILE_01", "LIKE", "like"])
 VALUES = st.one_of(
     st.sampled_from(["NONE", "none", "a", "b", "c", "node1", "node*", "# x", "[x]", "a = b", "it's", "$x `y`", "\\"]),
@@ -310,7 +312,7 @@ LINES = st.lists(
         st.tuples(st.sampled_from(["", " ", "\t"]), KEYS, st.sampled_from(["=", " = ", "\t=\t"]), WRITTEN, st.sampled_from(["", " ", "# c", ' # "c"'])).map(
             "".join
         ),
-        st.tuples(NAMES.map(_lts_conf.header), st.sampled_from(["", " ", " # c", '# "c"', " x"])).map("".join),
+        st.tuples((NAMES | ANY_GLOB).map(_lts_conf.header), st.sampled_from(["", " ", " # c", '# "c"', " x"])).map("".join),
         st.sampled_from(["", "# comment", '# "x"', "include x", "include = x", "[broken", "A"]),
         st.text("A=\"'[]# \t", max_size=6),
         st.text(st.characters(blacklist_characters="\x00", blacklist_categories=("Cs",)), max_size=8),
@@ -353,25 +355,25 @@ def test_a_change_is_stable_and_touches_nothing_else(text, sections):
 
 
 @FEW
-@given(TEXTS)
-def test_the_resolved_file_gives_what_the_whole_file_gives(text):
+@given(TEXTS, NODES)
+def test_the_resolved_file_gives_what_the_whole_file_gives(text, node):
     text = text.replace("\r", "")
-    whole = Reader(Document(text)).parameters(NODE1)
+    whole = Reader(Document(text)).parameters(node)
     resolved = _lts_conf.resolved_text(whole)
-    assert parameters(resolved) == {key: value.value for key, value in whole.items()}
+    assert parameters(resolved, node) == {key: value.value for key, value in whole.items()}
     assert parameters(resolved, Identity()) == {key: value.value for key, value in whole.items()}
 
 
 @pytest.mark.parametrize("awk", ["mawk", "busybox awk", "gawk"])
 @FEW
-@given(text=TEXTS)
-def test_the_runtime_reads_what_this_collection_reads(awk, text):
+@given(text=TEXTS, node=NODES)
+def test_the_runtime_reads_what_this_collection_reads(awk, text, node):
     command = awk.split()
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LTS_HOSTNAME": NODE1.hostname, "LTS_IP": NODE1.ip, "LTS_MAC": NODE1.mac}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LTS_HOSTNAME": node.hostname, "LTS_IP": node.ip, "LTS_MAC": node.mac}
     output = subprocess.run([*command, "-f", str(RUNTIME_READER)], input=text.encode(), env=environment, capture_output=True, check=True).stdout.decode()
-    assert dict(line.split("=", 1) for line in output.split("\n")[:-1]) == parameters(text)
+    assert dict(line.split("=", 1) for line in output.split("\n")[:-1]) == parameters(text, node)
 
 
 @FEW
