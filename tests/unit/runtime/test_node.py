@@ -122,9 +122,9 @@ def test_keys_that_fill_files(booted: t.Any) -> None:
     assert booted.read("var/spool/cron/crontabs/root") == "*/5 * * * * date\n"
     assert booted.read("etc/fstab").splitlines() == [
         "# UNCONFIGURED",
-        "/dev/data/ssh\t/etc/ssh\text4\tnofail,noatime,x-systemd.device-timeout=9s,x-systemd.before=local-fs.target\t0\t2",
+        "/dev/data/ssh\t/etc/ssh\text4\tnofail,noatime,x-systemd.device-timeout=7s,x-systemd.before=local-fs.target\t0\t2",
         "/dev/x\t/x\text4\tnofail,x-systemd.device-timeout=1min,x-systemd.before=local-fs.target\t0\t0",
-        "UUID=AB-1\t/y\tvfat\tnofail,x-systemd.device-timeout=9s,x-systemd.before=local-fs.target\t0\t0",
+        "UUID=AB-1\t/y\tvfat\tnofail,x-systemd.device-timeout=7s,x-systemd.before=local-fs.target\t0\t0",
         "/dev/z\t/z\text4\tnofail,_netdev\t0\t0",
         "server:/n\t/n\tnfs\tnofail\t0\t0",
         "tmpfs\t/b\ttmpfs\tdefaults\t0\t0",

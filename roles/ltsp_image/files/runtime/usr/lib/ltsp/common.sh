@@ -32,7 +32,7 @@ ltsp_resolve() (
 	rm -f "$ltsp_run/lts.conf"
 	LTS_HOSTNAME=$2 LTS_IP=$3 LTS_MAC=$4 LC_ALL=C \
 		awk -f "${LTSP_LIB:-/usr/lib/ltsp}/lts-conf.awk" "$1" >"$ltsp_run/lts.conf.new" || exit 1
-	LC_ALL=C sort -t= -k1,1V "$ltsp_run/lts.conf.new" >"$ltsp_run/lts.conf" && rm "$ltsp_run/lts.conf.new"
+	LC_ALL=C sort -t= -k1,1 -V "$ltsp_run/lts.conf.new" >"$ltsp_run/lts.conf" && rm "$ltsp_run/lts.conf.new"
 )
 
 # ltsp_value KEY: its value; fails when the node has none.

@@ -20,11 +20,11 @@ ltsp_read_environment() {
 	[ ! -e "$ltsp_run/env" ] || . "$ltsp_run/env"
 	# shellcheck source=/dev/null
 	[ -z "$DEVICE" ] || [ ! -e "${LTSP_PREFIX-}/run/net-$DEVICE.conf" ] || . "${LTSP_PREFIX-}/run/net-$DEVICE.conf"
+	# The machine is who the DHCP server says, whichever of its cards asked.
+	ltsp_identity=${HOSTNAME:+$HOSTNAME.$DNSDOMAIN}
 	case $HOSTNAME in
 	*.*) DNSDOMAIN=${DNSDOMAIN:-${HOSTNAME#*.}} HOSTNAME=${HOSTNAME%%.*} ;;
 	esac
-	# The machine is who the DHCP server says, whichever of its cards asked.
-	ltsp_identity=${HOSTNAME:+$HOSTNAME.$DNSDOMAIN}
 	ltsp_identity=${ltsp_identity:-$LTSP_CLIENT_MAC}
 	HOSTNAME=${HOSTNAME:-ltsp-$(echo "$LTSP_CLIENT_MAC" | tr -d :)}
 }
@@ -131,7 +131,7 @@ ltsp_write_fstab() {
 				case ,$ltsp_options, in
 				*,x-systemd.device-timeout=*) ;;
 				*)
-					ltsp_options=$ltsp_options,x-systemd.device-timeout=9s
+					ltsp_options=$ltsp_options,x-systemd.device-timeout=7s
 					ltsp_count_from_udev "$ltsp_device"
 					;;
 				esac
