@@ -169,9 +169,10 @@ def _describe(name: str, variables: _Variables, addresses: Mapping[str, str]) ->
 
 
 def _claim(node: Node, taken: dict[tuple[str, str], str]) -> None:
-    """Nobody else may have this node's host name, IP address or MAC addresses."""
+    """Nobody else may have this node's host name (a machine has it without the domain), IP address or MAC addresses."""
     owner = f"node {node['name']}"
-    claims = [("name", "host name", node["name"].lower(), "the host name in lower case"), ("address", "IP address", node["ip"], "ltsp_node_ip")]
+    host_name = node["name"].split(".")[0].lower()
+    claims = [("name", "host name", host_name, "the name up to the first dot"), ("address", "IP address", node["ip"], "ltsp_node_ip")]
     claims += [("mac", "MAC address", mac, "ltsp_node_macs") for mac in node["macs"]]
     for kind, what, value, variable in claims:
         other = taken.setdefault((kind, value), owner)
@@ -235,8 +236,9 @@ def _kernel_arguments(value: t.Any) -> list[str]:
 
 
 def _parameters(value: t.Any) -> dict[str, t.Any]:
-    parameters = mapping(value)
+    # ansible-core 2.18 hands over a vaulted value as an object that is no text.
+    parameters = {key: str(item) if getattr(item, "__ENCRYPTED__", False) else item for key, item in mapping(value).items()}
     for key, item in parameters.items():
         if not isinstance(key, str) or not (item is None or isinstance(item, (str, int, float))):
-            raise ValueError(f"{key!r}: {item!r} is not one value: write text, a number, true, false or null")
+            raise ValueError(f"{key!r} has a {type(item).__name__}, which is not one value: write text, a number, true, false or null")
     return parameters

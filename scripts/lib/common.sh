@@ -3,6 +3,9 @@
 # What the commands share. Sourced with $root set to the checkout.
 : "${root:?}"
 
+# A root shell need not have the directories of the system's own commands.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 # Not the first python3 of the PATH: Ansible's apt modules need the distribution's own.
 python=/usr/bin/python3
 

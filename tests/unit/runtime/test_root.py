@@ -168,7 +168,8 @@ def serve_conf(node: t.Any, text: str, transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["http", "tftp"])
 def test_lts_conf(machine: t.Any, transport: str) -> None:
-    serve_conf(machine, "[default]\nLTSP_NBD_TO_RAM = True\n", transport)
+    serve_conf(machine, "[default]\nLTSP_NBD_TO_RAM = True\nHOSTNAME = other\n", transport)
+    machine.command("sort", 'exec busybox sort "$@"')  # as in the initramfs
     machine.command("nbd-client", "exit 0")
     machine.write("sys/block/nbd0/size", "32\n")
     attempt(machine, "boot=ltsp BOOTIF=01-52-54-00-aa-bb-01 ltsp.root=nbd://10.0.0.1/n ltsp.conf=http://10.0.0.1:8080/c/n.conf", check=False)

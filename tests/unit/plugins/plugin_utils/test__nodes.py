@@ -131,7 +131,7 @@ def test_nodes_come_sorted_and_none_is_none() -> None:
         ("ltsp_node_kernel_args", ["x={{ nothing }}"], ""),
         ("ltsp_node_kernel_args", [{"console": "ttyS0"}], "is not text"),
         ("ltsp_node_lts_conf", ["A"], "is not a dictionary"),
-        ("ltsp_node_lts_conf", {"A": ["x"]}, "'A': ['x'] is not one value"),
+        ("ltsp_node_lts_conf", {"A": ["x"]}, "'A' has a list, which is not one value"),
     ],
 )
 def test_a_wrong_value_is_named_with_host_variable_and_remedy(variable: str, value: t.Any, message: str) -> None:
@@ -157,6 +157,7 @@ def test_an_inventory_name_that_is_no_host_name_is_refused(name: str) -> None:
         ("node2", {"ltsp_node_ip": "10.77.0.12"}, "node2: ltsp_node_macs: MAC address 52:54:00:77:00:01 is taken by node node1"),
         ("node2", {"ltsp_node_macs": "525400770002"}, "node2: ltsp_node_ip: IP address 10.77.0.11 is taken by node node1"),
         ("node2", {"ltsp_node_macs": "525400770002", "ltsp_node_ip": "10.77.0.2"}, "IP address 10.77.0.2 is taken by boot server ltsp-2"),
+        ("node1.rack2", {"ltsp_node_macs": "525400770002", "ltsp_node_ip": "10.77.0.12"}, "host name node1 is taken by node node1"),
         ("NODE1", {"ltsp_node_macs": "525400770002", "ltsp_node_ip": "10.77.0.12"}, "host name node1 is taken by node NODE1"),
     ],
 )
