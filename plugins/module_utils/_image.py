@@ -24,8 +24,8 @@ SCHEMA = 1
 CURRENT = "current"
 SQUASHFS, KERNEL, INITRD, BOOT_CFG, MANIFEST = "root.squashfs", "vmlinuz", "initrd.img", "boot.cfg", "manifest.json"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")
+IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+IMAGE_VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 _TIME = "%Y%m%dT%H%M%SZ"
 _SET_ASIDE = re.compile(r"\.(old|bak|dpkg-\w+)$")
 
@@ -42,7 +42,7 @@ class Store:
     """Where one image lies in the store."""
 
     def __init__(self, store: str, name: str) -> None:
-        if not _NAME.fullmatch(name) or name == CURRENT:
+        if not IMAGE_NAME.fullmatch(name) or name == CURRENT:
             raise FilesError(f"name: {name!r} is no image name: lower-case letters, digits, '.', '_' and '-', a letter or digit first, and not {CURRENT!r}")
         self.store = store
         self.name = name
@@ -56,7 +56,7 @@ class Store:
 
     def versions(self) -> list[str]:
         """All versions, newest first."""
-        return sorted(filter(_VERSION.fullmatch, _list(self.directory)), reverse=True)
+        return sorted(filter(IMAGE_VERSION.fullmatch, _list(self.directory)), reverse=True)
 
     def current(self) -> str | None:
         """The version that `current` names; None when there is no such link or no such version."""
@@ -127,7 +127,7 @@ class Store:
 def image_names(store: str) -> list[str]:
     """The images of a store; none when the store does not exist yet."""
     directory = _images(store)
-    return sorted(name for name in _list(directory) if _NAME.fullmatch(name) and os.path.isdir(os.path.join(directory, name)))
+    return sorted(name for name in _list(directory) if IMAGE_NAME.fullmatch(name) and os.path.isdir(os.path.join(directory, name)))
 
 
 def describe(image: Store) -> dict[str, t.Any]:

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.release import __version__ as ansible_version
 from jinja2 import UndefinedError
 
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._image import CURRENT, IMAGE_NAME, IMAGE_VERSION
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_list
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
     HOST_NAME,
@@ -29,8 +30,6 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
 
 TRANSPORTS = ("http", "nbd")
 
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 _OVERLAY = re.compile(r"(100|[1-9][0-9]?)%|[1-9][0-9]*[kmg]?", re.IGNORECASE | re.ASCII)
 _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
 
@@ -200,14 +199,14 @@ def _one_of(value: t.Any, servers: Iterable[str]) -> str:
 
 def _image(value: t.Any) -> str:
     image = text(value, "name")
-    if not _IMAGE.fullmatch(image) or image == "current":
+    if not IMAGE_NAME.fullmatch(image) or image == CURRENT:
         raise ValueError(f"{value!r} is not an image name: use a-z, 0-9, '.', '_' and '-', a letter or digit first, and not the word current")
     return image
 
 
 def _version(value: t.Any) -> str:
     version = text(value, "version")
-    if not _VERSION.fullmatch(version):
+    if not IMAGE_VERSION.fullmatch(version):
         raise ValueError(f"{value!r} is not an image version: write it as in 20261120T223000Z-0123456789ab, or null to follow the current one")
     return version
 
