@@ -9,6 +9,7 @@ import os
 import pathlib
 
 import pytest
+from cluster import Cluster
 from machines import Machine
 
 
@@ -20,3 +21,13 @@ def lab() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def server(lab: pathlib.Path) -> Machine:
     return Machine(lab, "ltsp-1")
+
+
+@pytest.fixture(scope="session")
+def cluster(lab: pathlib.Path) -> Cluster:
+    return Cluster(Machine(lab, "cp-1"))
+
+
+@pytest.fixture(scope="session")
+def nodes(lab: pathlib.Path) -> dict[str, Machine]:
+    return {name: Machine(lab, name) for name in ("node1", "node2")}

@@ -5,13 +5,26 @@
 
 from __future__ import annotations
 
+import pathlib
 import shlex
 import subprocess
 import time
 import typing as t
 
-if t.TYPE_CHECKING:
-    import pathlib
+E2E = pathlib.Path(__file__).parent
+T = t.TypeVar("T")
+
+
+def patiently(probe: t.Callable[[], T], seconds: float, every: float = 2) -> T:
+    """What the probe returns as soon as it does not fail any longer."""
+    limit = time.monotonic() + seconds
+    while True:
+        try:
+            return probe()
+        except (AssertionError, subprocess.TimeoutExpired):
+            if time.monotonic() > limit:
+                raise
+            time.sleep(every)
 
 
 class Machine:
@@ -21,20 +34,14 @@ class Machine:
         self.lab = lab
         self.name = name
 
-    def run(self, command: str) -> str:
-        done = subprocess.run(["ssh", "-F", f"{self.lab}/ssh_config", self.name, command], capture_output=True, text=True, check=False, timeout=120)
+    def run(self, command: str, stdin: str = "") -> str:
+        ssh = ["ssh", "-F", f"{self.lab}/ssh_config", self.name, command]
+        done = subprocess.run(ssh, input=stdin, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, f"{self.name}: {command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 
     def wait_for(self, command: str, seconds: int = 600) -> str:
-        limit = time.monotonic() + seconds
-        while True:
-            try:
-                return self.run(command)
-            except (AssertionError, subprocess.TimeoutExpired):
-                if time.monotonic() > limit:
-                    raise
-                time.sleep(2)
+        return patiently(lambda: self.run(command), seconds)
 
     def state(self) -> tuple[str, str]:
         """What systemd says of itself when everything is started, and the units that failed."""
@@ -45,11 +52,28 @@ class Machine:
         lines = self.run("cat /run/ltsp/env").splitlines()
         return dict(word.split("=", 1) for line in lines for word in shlex.split(line))
 
+    def boot(self) -> str:
+        """The id of the boot that it is in."""
+        return self.run("cat /proc/sys/kernel/random/boot_id")
+
+    def console(self) -> str:
+        """All that its serial console has shown."""
+        return (self.lab / "run" / f"{self.name}.console.log").read_text(encoding="utf-8", errors="replace").replace("\r", "")
+
 
 def reboot(machines: list[Machine]) -> None:
     """Boot all of them at the same time; returns when they answer again."""
-    boots = [machine.run("cat /proc/sys/kernel/random/boot_id") for machine in machines]
+    boots = [machine.boot() for machine in machines]
     for machine in machines:
         machine.run("systemd-run --quiet --on-active=1 systemctl reboot")
     for machine, boot in zip(machines, boots):
         machine.wait_for(f"! grep -q {boot} /proc/sys/kernel/random/boot_id")
+
+
+def playbook(lab: pathlib.Path, names: list[str], inventories: list[str], *options: str) -> str:
+    """Runs playbooks of the collection with the lab's inventory and with some of those beside this file."""
+    sources = [str(lab / "inventory.yml"), *(str(E2E / name) for name in inventories)]
+    command = ["ansible-playbook", *(f"--inventory={source}" for source in sources), *(f"serverfarm.ltsp.{name}" for name in names), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
