@@ -12,7 +12,7 @@ import typing as t
 from machines import Machine, patiently
 
 KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
-Object = t.Dict[str, t.Any]
+Object = dict[str, t.Any]
 
 
 def condition(described: Object, kind: str) -> Object:
