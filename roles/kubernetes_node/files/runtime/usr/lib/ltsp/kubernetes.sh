@@ -44,7 +44,7 @@ ltsp_find_server() {
 }
 
 ltsp_curl() {
-	curl --silent --show-error --noproxy '*' --max-filesize 65536 "$@" 2>"$ltsp_join_run/error"
+	curl --silent --show-error --noproxy '*' --connect-timeout 10 --max-filesize 65536 "$@" 2>"$ltsp_join_run/error"
 }
 
 ltsp_curl_error() {
