@@ -56,7 +56,7 @@ def second(cluster: Cluster, nodes: dict[str, Machine]) -> Boot:
     cluster.machine.run(f"systemctl stop {CONTROL_PLANE}")
     try:
         reboot(list(nodes.values()))
-        said = {name: node.wait_for(f"{JOURNAL} | grep -F ' 503'", 180) for name, node in nodes.items()}
+        said = {name: node.wait_for(f"{JOURNAL} | grep -F 'answers 503: '", 180) for name, node in nodes.items()}
         states = {name: node.state() for name, node in nodes.items()}
     finally:
         cluster.machine.run(f"systemctl start {CONTROL_PLANE}")
