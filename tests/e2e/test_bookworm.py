@@ -17,7 +17,8 @@ if t.TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def node(lab: pathlib.Path) -> Machine:
     node = Machine(lab, "node2")
-    reboot([node])
+    if node.environment()["LTSP_IMAGE"] != "bookworm":
+        reboot([node])
     return node
 
 

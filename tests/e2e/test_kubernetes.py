@@ -20,7 +20,13 @@ LABELS = {
     "node2": {"e2e.example/rack": "rack2", "e2e.example/image": "first"},
 }
 TAINTS = {"node1": [], "node2": [("e2e.example/only", "tests", "NoSchedule")]}
-# The node's own address is what a boot server sees of its pods, too, and root in a pod may have a privileged port.
+# As most networks for pods do it: to the boot server a pod has the address of its node. And root in a pod may have a privileged port.
+MASQUERADE = """
+    nft add table ip e2e
+    nft add chain ip e2e postrouting '{ type nat hook postrouting priority srcnat; }'
+    nft flush chain ip e2e postrouting
+    nft add rule ip e2e postrouting ip saddr 10.244.0.0/16 ip daddr 10.77.0.1 masquerade
+"""
 POD = """
     echo "$NAME on $NODE"
     wget -q -O - http://10.77.0.1/config/join.url
@@ -60,6 +66,7 @@ def logs(cluster: Cluster, nodes: dict[str, Machine]) -> dict[str, list[str]]:
     cluster.kubectl("delete pods --ignore-not-found e2e-node1 e2e-node2")
     for name, node in nodes.items():
         cluster.ready(node)
+        node.run(f"set -e; {MASQUERADE}")
         cluster.create(pod(f"e2e-{name}", LABELS[name]["e2e.example/rack"]))
 
     def ended() -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nodes of a running lab come back to its cluster.
 
-They boot twice: into the version of the image that tests/e2e/kubernetes.yml has made, while the control plane is away; and with tests/e2e/join.yml.
+They boot twice: into the version of the image that tests/e2e/rejoin.yml has made, while the control plane is away; and with tests/e2e/rejoin_by_hand.yml.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from cluster import Cluster, Object
 
 NODES = ["node1", "node2"]
-INVENTORIES = ["inventory.yml", "kubernetes.yml"]
+INVENTORIES = ["inventory.yml", "rejoin.yml"]
 LABELS = {
     "node1": {"e2e.example/rack": "rack1", "e2e.example/image": "second", "e2e.example/operator": "node1"},
     "node2": {"e2e.example/rack": "rack2", "e2e.example/operator": "node2"},
@@ -137,7 +137,7 @@ class Third:
 def third(second: Boot, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Machine]) -> Third:
     node1, node2 = nodes["node1"], nodes["node2"]
     join = cluster.machine.run("kubeadm token create --print-join-command")
-    playbook(lab, ["server", "kubernetes"], [*INVENTORIES, "join.yml"], f"--extra-vars={{e2e_join: '{join}'}}")
+    playbook(lab, ["server", "kubernetes"], [*INVENTORIES, "rejoin_by_hand.yml"], f"--extra-vars={{e2e_join: '{join}'}}")
     # Who joins by hand removes the Node of the former boot by hand, too.
     cluster.kubectl("delete node node1")
     seen = len(node2.console())
