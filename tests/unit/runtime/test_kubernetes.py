@@ -209,7 +209,7 @@ def test_what_kubeadm_says_is_shown_and_what_it_left_is_removed(booted: t.Any) -
     booted.write("kubeadm", f'[ -e "$LTSP_PREFIX/slept" ] || {{ {FAILS}\n}}\n{JOINS}')
     booted.command(
         "sleep",
-        'touch "$LTSP_PREFIX/slept"; find "$LTSP_PREFIX/run/kubernetes" "$LTSP_PREFIX/etc/kubernetes" "$LTSP_PREFIX/var/lib/kubelet" -type f >"$LTSP_PREFIX/left"',
+        'touch "$LTSP_PREFIX/slept"; cd "$LTSP_PREFIX"; find run/kubernetes etc/kubernetes var/lib/kubelet -type f >left',
     )
     result = run(booted)
     assert "kubeadm join: CRI: the engine does not run (and 1 more: journalctl -u kubernetes-join); attempt 1," in result.stdout
@@ -239,6 +239,8 @@ def test_kubeadm_errors(booted: t.Any, lines: str, shown: str) -> None:
 def test_kubeadm_that_does_not_end_is_ended(booted: t.Any) -> None:
     booted.write("kubeadm", "echo '[kubelet-start] Waiting for the kubelet'; exit 124")
     assert "kubeadm join did not end within 600 s: [kubelet-start] Waiting for the kubelet;" in run(booted).stdout
+    booted.write("kubeadm", "kill -KILL $$")
+    assert "kubeadm join was killed: " in run(booted).stdout
     booted.command("timeout", 'echo "timeout $*" >>"$LTSP_PREFIX/calls"; exit 124')
     run(booted)
     assert calls(booted, "timeout")[0].startswith("timeout -k 10 600 kubeadm join ")
@@ -256,7 +258,7 @@ def test_the_credential_is_in_no_log(booted: t.Any) -> None:
     [
         ("curl: (60) SSL certificate problem: certificate is not yet valid", "certificate is not yet valid (the clock of this node says 20"),
         (
-            "curl: (28) Operation timed out after 60001 milliseconds with 0 bytes received",
+            "curl: (28) Operation timed out after 60001 milliseconds",
             f"{URL}: Operation timed out after 60001 milliseconds with 0 bytes received;",
         ),
     ],
@@ -268,9 +270,7 @@ def test_a_server_that_is_not_the_right_one(booted: t.Any, line: str, shown: str
     assert not (booted.root / "given").exists()
 
 
-@pytest.mark.parametrize(
-    "url", ["", "http://10.0.0.1:80/v1/join", "https://10.0.0.1/v1/join", "https://10.0.0.1:10808;reboot/v1/join", "<html>", "-o /etc/passwd"]
-)
+@pytest.mark.parametrize("url", ["", "http://10.0.0.1:80/v1/join", "https://10.0.0.1/v1/join", "https://10.0.0.1:1;reboot/v1/join", "<html>", "-o x"])
 def test_a_wrong_join_url(booted: t.Any, url: str) -> None:
     booted.write("join.url", url + "\n")
     result = run(booted)

@@ -125,7 +125,8 @@ ltsp_kubeadm_join() {
 	read -r ltsp_status <"$ltsp_join_run/status"
 	case $ltsp_status in
 	0) return ;;
-	124 | 137) ltsp_why="kubeadm join did not end within 600 s: $(ltsp_kubeadm_error "$ltsp_join_run/output")" ;;
+	124) ltsp_why="kubeadm join did not end within 600 s: $(ltsp_kubeadm_error "$ltsp_join_run/output")" ;;
+	137) ltsp_why="kubeadm join was killed: $(ltsp_kubeadm_error "$ltsp_join_run/output") (has this node enough memory?)" ;;
 	*) ltsp_why="kubeadm join: $(ltsp_kubeadm_error "$ltsp_join_run/output")" ;;
 	esac
 	return 1
