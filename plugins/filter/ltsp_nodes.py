@@ -30,8 +30,13 @@ description:
   - "C(ltsp_node_kernel_args): further arguments of the kernel. Only characters that every boot loader can hand over,
     so no quotes, blanks, backslashes or dollar signs."
   - "C(ltsp_node_lts_conf): dictionary of lts.conf parameters of this node."
+  - "C(ltsp_node_kubernetes_labels): dictionary of labels of the Kubernetes Node. Values are text. Since serverfarm.ltsp 0.2.0."
+  - "C(ltsp_node_kubernetes_taints): list of taints of the Kubernetes Node, as V(key=value:NoSchedule) or V(key:NoExecute).
+    Since serverfarm.ltsp 0.2.0."
+  - "C(ltsp_node_kubelet_args): dictionary of command line arguments of the kubelet, without the two hyphens before their names,
+    as V({max-pods: 250}). Since serverfarm.ltsp 0.2.0."
   - "C(ltsp_server_address): IPv4 address at which the nodes reach a boot server. Default is the server's C(ansible_host)."
-positional: nodes, servers
+positional: nodes, servers, control_plane
 options:
   _input:
     description: The variables of all hosts, C(hostvars).
@@ -47,6 +52,12 @@ options:
     type: list
     elements: str
     required: true
+  control_plane:
+    description: Inventory names of the machines of the Kubernetes control plane. A node that has the host name of one of them is an error.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -66,13 +77,18 @@ EXAMPLES = r"""
 #   overlay: 50%
 #   kernel_args: ["console=ttyS0,115200n8"]
 #   lts_conf: {RCFILE_20_HELLO: "echo hello"}
+#   kubernetes_name: node1
+#   kubernetes_labels: {example.org/rack: r1}
+#   kubernetes_taints: [{key: example.org/gpu, value: "", effect: NoSchedule}]
+#   kubelet_args: {max-pods: "250"}
 """
 
 RETURN = r"""
 _value:
   description:
     - One dictionary per node, sorted by name, with the keys C(name), C(macs), C(ip), C(image), C(image_version), C(server),
-      C(server_address), C(transports), C(ram), C(overlay), C(kernel_args) and C(lts_conf).
+      C(server_address), C(transports), C(ram), C(overlay), C(kernel_args), C(lts_conf),
+      C(kubernetes_name), C(kubernetes_labels), C(kubernetes_taints) and C(kubelet_args).
     - Two nodes that share a host name, an IP address or a MAC address are an error.
   type: list
   elements: dict
@@ -85,10 +101,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import Node, NodesError, describe_nodes
 
 
-def ltsp_nodes(hostvars: t.Any, nodes: t.Any, servers: t.Any) -> list[Node]:
+def ltsp_nodes(hostvars: t.Any, nodes: t.Any, servers: t.Any, control_plane: t.Any = ()) -> list[Node]:
     """Describe the nodes of the farm from the inventory."""
     try:
-        return describe_nodes(hostvars, nodes, servers)
+        return describe_nodes(hostvars, nodes, servers, control_plane)
     except NodesError as error:
         raise AnsibleFilterError(f"ltsp_nodes: {error}") from error
 

@@ -33,6 +33,22 @@ TRANSPORTS = ("http", "nbd")
 _OVERLAY = re.compile(r"(100|[1-9][0-9]?)%|[1-9][0-9]*[kmg]?", re.IGNORECASE | re.ASCII)
 _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
 
+_LABEL_NAME = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
+_LABEL_PREFIX = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
+_TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+# Ansible may not make a node a member of the control plane, and a label of the kubelet's own would be set back by it.
+_FOREIGN_LABELS = frozenset(
+    ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch")
+)
+_KUBELET_ARGUMENT = re.compile(r"[a-z][a-z0-9-]*")
+# kubeadm puts the arguments into one line of a file that systemd splits at blanks.
+_KUBELET_VALUE = re.compile(r"[!#%&(-\[\]^_a-~]*")
+_FOREIGN_KUBELET_ARGUMENTS = {
+    **dict.fromkeys(("node-labels", "register-with-taints"), "use ltsp_node_kubernetes_labels and ltsp_node_kubernetes_taints"),
+    **dict.fromkeys(("bootstrap-kubeconfig", "cert-dir", "config", "hostname-override", "kubeconfig"), "remove it, kubeadm says it"),
+    **dict.fromkeys(("container-runtime-endpoint", "pod-infra-container-image"), "remove it, it follows from the image"),
+}
+
 # ansible-core 2.18 hands over a value with an undefined variable as its own source; later ones raise an error.
 _UNDEFINED_STAYS = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
 
@@ -43,6 +59,14 @@ _T = t.TypeVar("_T")
 
 class NodesError(Exception):
     """The inventory describes nodes that cannot be; the message names host, variable, value and remedy."""
+
+
+class Taint(t.TypedDict):
+    """A taint of a Kubernetes Node."""
+
+    key: str
+    value: str
+    effect: str
 
 
 class Node(t.TypedDict):
@@ -60,10 +84,14 @@ class Node(t.TypedDict):
     overlay: str
     kernel_args: list[str]
     lts_conf: dict[str, t.Any]
+    kubernetes_name: str
+    kubernetes_labels: dict[str, str]
+    kubernetes_taints: list[Taint]
+    kubelet_args: dict[str, str]
 
 
-def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers: Iterable[str]) -> list[Node]:
-    """Describe the hosts `nodes`, each served by one of the hosts `servers`, sorted by name."""
+def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers: Iterable[str], control_plane: Iterable[str] = ()) -> list[Node]:
+    """Describe the hosts `nodes`, each served by one of the hosts `servers`, sorted by name; none may have a name of `control_plane`."""
     names = sorted(nodes)
     if not names:
         return []
@@ -78,6 +106,7 @@ def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers:
     described: list[Node] = []
     if not problems:
         taken = {("address", ip): f"boot server {server}" for server, ip in addresses.items()}
+        taken.update({("name", host_name(member)): f"{member} of the group kube_control_plane" for member in control_plane})
         for name in names:
             with _noted(problems):
                 node = _describe(name, _Variables(name, hostvars[name]), addresses)
@@ -86,6 +115,11 @@ def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers:
     if problems:
         raise NodesError(summary(problems))
     return described
+
+
+def host_name(name: str) -> str:
+    """Return what the machine `name` of the inventory is called, by itself and by Kubernetes."""
+    return name.split(".")[0].lower()
 
 
 def choose_server(node: str, servers: Iterable[str]) -> str:
@@ -164,14 +198,17 @@ def _describe(name: str, variables: _Variables, addresses: Mapping[str, str]) ->
         overlay=variables.optional("ltsp_node_overlay", "50%", _overlay),
         kernel_args=variables.optional("ltsp_node_kernel_args", [], _kernel_arguments),
         lts_conf=variables.optional("ltsp_node_lts_conf", {}, _parameters),
+        kubernetes_name=host_name(name),
+        kubernetes_labels=variables.optional("ltsp_node_kubernetes_labels", {}, _labels),
+        kubernetes_taints=variables.optional("ltsp_node_kubernetes_taints", [], _taints),
+        kubelet_args=variables.optional("ltsp_node_kubelet_args", {}, _kubelet_arguments),
     )
 
 
 def _claim(node: Node, taken: dict[tuple[str, str], str]) -> None:
     """Nobody else may have this node's host name (a machine has it without the domain), IP address or MAC addresses."""
     owner = f"node {node['name']}"
-    host_name = node["name"].split(".")[0].lower()
-    claims = [("name", "host name", host_name, "the name up to the first dot"), ("address", "IP address", node["ip"], "ltsp_node_ip")]
+    claims = [("name", "host name", node["kubernetes_name"], "the name up to the first dot"), ("address", "IP address", node["ip"], "ltsp_node_ip")]
     claims += [("mac", "MAC address", mac, "ltsp_node_macs") for mac in node["macs"]]
     for kind, what, value, variable in claims:
         other = taken.setdefault((kind, value), owner)
@@ -241,3 +278,56 @@ def _parameters(value: t.Any) -> dict[str, t.Any]:
         if not isinstance(key, str) or not (item is None or isinstance(item, (str, int, float))):
             raise ValueError(f"{key!r} has a {type(item).__name__}, which is not one value: write text, a number, true, false or null")
     return parameters
+
+
+def _labels(value: t.Any) -> dict[str, str]:
+    labels = {_label_key(key): text(item, f"value of the label {key}") for key, item in mapping(value).items()}
+    for key, item in labels.items():
+        if key in _FOREIGN_LABELS:
+            raise ValueError(f"the label {key} is not for the inventory: remove it")
+        _label_value(item)
+    return labels
+
+
+def _label_key(value: t.Any) -> str:
+    key = text(value, "key")
+    prefix, slash, name = key.rpartition("/")
+    if not _LABEL_NAME.fullmatch(name) or (slash and not _LABEL_PREFIX.fullmatch(prefix)):
+        raise ValueError(f"{key!r} is not a key of Kubernetes: write it as in rack or example.org/rack, a name of up to 63 letters, digits and - _ .")
+    return key
+
+
+def _label_value(value: str) -> str:
+    if value and not _LABEL_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is not a value of a label or taint: use up to 63 letters, digits and - _ . , a letter or digit first and last")
+    return value
+
+
+def _taints(value: t.Any) -> list[Taint]:
+    taints: list[Taint] = []
+    for item in to_list(value):
+        taint, _colon, effect = text(item, "taint").rpartition(":")
+        if effect not in _TAINT_EFFECTS:
+            raise ValueError(f"{item!r} is not a taint: write key=value:EFFECT or key:EFFECT, EFFECT is {', '.join(_TAINT_EFFECTS)}")
+        key, _equals, worth = taint.partition("=")
+        taints.append(Taint(key=_label_key(key), value=_label_value(worth), effect=effect))
+        if taints[-1]["key"] in _FOREIGN_LABELS:
+            raise ValueError(f"the taint {key} is not for the inventory: remove it")
+    no_repetition([f"{taint['key']}:{taint['effect']}" for taint in taints])
+    return taints
+
+
+def _kubelet_arguments(value: t.Any) -> dict[str, str]:
+    arguments: dict[str, str] = {}
+    for name, item in mapping(value).items():
+        if not isinstance(name, str) or not _KUBELET_ARGUMENT.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of an argument: write it without the two hyphens before it, as in max-pods")
+        if name in _FOREIGN_KUBELET_ARGUMENTS:
+            raise ValueError(f"the argument {name} is not for the inventory: {_FOREIGN_KUBELET_ARGUMENTS[name]}")
+        if not isinstance(item, (str, int, float)):
+            raise ValueError(f"{name} has a {type(item).__name__}, which is not one value: write text, a number, true or false")
+        worth = str(item).lower() if isinstance(item, bool) else str(item).strip()
+        if not _KUBELET_VALUE.fullmatch(worth):
+            raise ValueError(f"{name}: {worth!r} does not come through to the kubelet: write it without blanks, quotes, \\ , ` and $")
+        arguments[name] = worth
+    return arguments

@@ -16,6 +16,7 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _nodes
 
 SERVERS = {"ltsp-1": {"ansible_host": "10.77.0.1"}, "ltsp-2": {"ansible_host": "srv.example.org", "ltsp_server_address": "10.77.0.2"}}
 NODE = {"ltsp_node_macs": ["52:54:00:77:00:01"], "ltsp_node_ip": "10.77.0.11"}
+TEXTS = ("ram", "overlay", "kernel_args", "lts_conf", "kubernetes_labels", "kubernetes_taints", "kubelet_args")
 
 
 def describe(nodes: dict[str, t.Any], servers: t.Optional[dict[str, t.Any]] = None) -> list[_nodes.Node]:
@@ -44,6 +45,10 @@ def test_a_node_with_nothing_but_its_addresses_has_the_defaults() -> None:
         "overlay": "50%",
         "kernel_args": [],
         "lts_conf": {},
+        "kubernetes_name": "node1",
+        "kubernetes_labels": {},
+        "kubernetes_taints": [],
+        "kubelet_args": {},
     }
 
 
@@ -61,6 +66,13 @@ def test_everything_can_be_said_as_yaml_and_as_the_text_of_a_survey() -> None:
         "overlay": "2G",
         "kernel_args": ["console=ttyS0,115200n8", "netconsole=@/vmbr0,@10.9.0.15/"],
         "lts_conf": {"RCFILE_20_HELLO": "echo hello", "TIMEOUT": 5},
+        "kubernetes_name": "node1",
+        "kubernetes_labels": {"example.org/rack": "r1", "empty": ""},
+        "kubernetes_taints": [
+            {"key": "example.org/gpu", "value": "true", "effect": "NoSchedule"},
+            {"key": "drain", "value": "", "effect": "NoExecute"},
+        ],
+        "kubelet_args": {"max-pods": "250", "fail-swap-on": "false", "eviction-hard": "memory.available<200Mi"},
     }
     common = {
         "ansible_host": "10.77.0.11",
@@ -76,6 +88,9 @@ def test_everything_can_be_said_as_yaml_and_as_the_text_of_a_survey() -> None:
         "ltsp_node_ram": False,
         "ltsp_node_kernel_args": ["console=ttyS0,115200n8", "netconsole=@/vmbr0,@10.9.0.15/"],
         "ltsp_node_lts_conf": {"RCFILE_20_HELLO": "echo hello", "TIMEOUT": 5},
+        "ltsp_node_kubernetes_labels": {"example.org/rack": "r1", "empty": ""},
+        "ltsp_node_kubernetes_taints": ["example.org/gpu=true:NoSchedule", "drain:NoExecute"],
+        "ltsp_node_kubelet_args": {"max-pods": 250, "fail-swap-on": False, "eviction-hard": "memory.available<200Mi"},
     }
     survey = {
         **common,
@@ -85,6 +100,9 @@ def test_everything_can_be_said_as_yaml_and_as_the_text_of_a_survey() -> None:
         "ltsp_node_ram": "no",
         "ltsp_node_kernel_args": "console=ttyS0,115200n8 netconsole=@/vmbr0,@10.9.0.15/",
         "ltsp_node_lts_conf": '{"RCFILE_20_HELLO": "echo hello", "TIMEOUT": 5}',
+        "ltsp_node_kubernetes_labels": '{"example.org/rack": "r1", "empty": ""}',
+        "ltsp_node_kubernetes_taints": "example.org/gpu=true:NoSchedule, drain:NoExecute",
+        "ltsp_node_kubelet_args": '{"max-pods": 250, "fail-swap-on": false, "eviction-hard": "memory.available<200Mi"}',
     }
     assert describe({"node1": yaml}) == [expected]
     assert describe({"node1": survey}) == [expected]
@@ -132,6 +150,25 @@ def test_nodes_come_sorted_and_none_is_none() -> None:
         ("ltsp_node_kernel_args", [{"console": "ttyS0"}], "is not text"),
         ("ltsp_node_lts_conf", ["A"], "is not a dictionary"),
         ("ltsp_node_lts_conf", {"A": ["x"]}, "'A' has a list, which is not one value"),
+        ("ltsp_node_kubernetes_labels", ["rack"], "is not a dictionary"),
+        ("ltsp_node_kubernetes_labels", {"gpu": True}, "True is not text: write the value of the label gpu in quotes"),
+        ("ltsp_node_kubernetes_labels", {"Example.org/rack": "r1"}, "'Example.org/rack' is not a key of Kubernetes"),
+        ("ltsp_node_kubernetes_labels", {"/rack": "r1"}, "'/rack' is not a key of Kubernetes"),
+        ("ltsp_node_kubernetes_labels", {"rack": "row 1"}, "'row 1' is not a value of a label or taint"),
+        ("ltsp_node_kubernetes_labels", {"rack": "r" * 64}, "is not a value of a label or taint"),
+        ("ltsp_node_kubernetes_labels", {"node-role.kubernetes.io/control-plane": ""}, "is not for the inventory"),
+        ("ltsp_node_kubernetes_taints", ["gpu"], "'gpu' is not a taint: write key=value:EFFECT"),
+        ("ltsp_node_kubernetes_taints", ["gpu:noschedule"], "is not a taint"),
+        ("ltsp_node_kubernetes_taints", ["gpu=a=b:NoSchedule"], "'a=b' is not a value of a label or taint"),
+        ("ltsp_node_kubernetes_taints", ["=a:NoSchedule"], "'' is not a key of Kubernetes"),
+        ("ltsp_node_kubernetes_taints", ["a=1:NoSchedule", "a=2:NoSchedule"], "a:NoSchedule stands in the list twice"),
+        ("ltsp_node_kubernetes_taints", ["node-role.kubernetes.io/control-plane:NoSchedule"], "is not for the inventory"),
+        ("ltsp_node_kubelet_args", {"--max-pods": 250}, "'--max-pods' is not the name of an argument"),
+        ("ltsp_node_kubelet_args", {"node-labels": "a=b"}, "use ltsp_node_kubernetes_labels"),
+        ("ltsp_node_kubelet_args", {"kubeconfig": "/tmp/x"}, "kubeadm says it"),
+        ("ltsp_node_kubelet_args", {"v": [4]}, "v has a list, which is not one value"),
+        ("ltsp_node_kubelet_args", {"feature-gates": "A=true B=true"}, "does not come through to the kubelet"),
+        ("ltsp_node_kubelet_args", {"root-dir": "$HOME"}, "does not come through to the kubelet"),
     ],
 )
 def test_a_wrong_value_is_named_with_host_variable_and_remedy(variable: str, value: t.Any, message: str) -> None:
@@ -163,6 +200,16 @@ def test_an_inventory_name_that_is_no_host_name_is_refused(name: str) -> None:
 )
 def test_what_two_machines_share_is_refused_with_both_names(other: str, change: dict[str, str], message: str) -> None:
     assert message in refusal({"node1": NODE, other: {**NODE, **change}})
+
+
+@pytest.mark.parametrize("member", ["node1", "NODE1.example.org"])
+def test_a_node_may_not_have_the_name_of_a_machine_of_the_control_plane(member: str) -> None:
+    with pytest.raises(_nodes.NodesError, match=f"host name node1 is taken by {member} of the group kube_control_plane already"):
+        _nodes.describe_nodes({**SERVERS, "node1": NODE}, ["node1"], list(SERVERS), [member])
+
+
+def test_kubernetes_calls_a_node_by_its_host_name() -> None:
+    assert [node["kubernetes_name"] for node in describe({"Node1.rack2.example.org": NODE})] == ["node1"]
 
 
 def test_all_problems_are_shown_at_once_but_not_thousands() -> None:
@@ -219,7 +266,7 @@ def test_a_server_that_goes_moves_no_node_but_its_own() -> None:
     assert _nodes.choose_server("node1", ["ltsp-1", "ltsp-2"]) == "ltsp-1"
 
 
-@given(st.dictionaries(st.sampled_from([*NODE, "ansible_host", *(f"ltsp_node_{v}" for v in ("ram", "overlay", "kernel_args", "lts_conf"))]), st.text()))
+@given(st.dictionaries(st.sampled_from([*NODE, "ansible_host", *(f"ltsp_node_{v}" for v in TEXTS)]), st.text()))
 def test_no_text_breaks_anything_but_is_refused_or_taken(variables: dict[str, str]) -> None:
     try:
         (node,) = describe({"node1": {**NODE, **variables}})
