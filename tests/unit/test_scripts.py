@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tarfile
+import typing as t
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -64,7 +71,7 @@ def test_help_is_for_everybody(commands: Commands) -> None:
     done = commands.run(lab("--help"))
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: scripts/lab")
-    for option in ("--nodes", "--console", "--down"):
+    for option in ("--kubernetes", "--nodes", "--console", "--down"):
         assert option in done.stdout
 
 
@@ -88,7 +95,7 @@ def test_wrong_arguments_are_named(commands: Commands, arguments: list[str], mes
     assert "Usage:" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--down"], ["--console", "node1"]])
+@pytest.mark.parametrize("arguments", [[], ["--kubernetes"], ["--down"], ["--console", "node1"]])
 def test_who_is_not_root_is_told_so_and_nothing_happens(commands: Commands, arguments: list[str]) -> None:
     commands.add("id", "echo 1000")
     done = commands.run(lab(*arguments))
@@ -157,3 +164,192 @@ def test_an_environment_that_was_not_finished_is_made_again(commands: Commands, 
     assert "half" not in done.stdout.split()
     assert "complete" in done.stdout.split()
     assert len([call for call in commands.calls() if call.startswith("python -m venv")]) == 2
+
+
+PROGRAMS = ("kubeadm", "kubelet", "kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+# A download: what --output names gets the program's name, or its checksum, from the URL.
+CURL = """
+while [ $# -gt 1 ]; do
+	[ "$1" != --output ] || file=$2
+	shift
+done
+case $1 in
+	*.sha256) basename "$1" .sha256 | tr -d '\\n' | sha256sum | cut -d ' ' -f 1 >"$file" ;;
+	*) basename "$1" | tr -d '\\n' >"$file" ;;
+esac
+"""
+# A toolchain in the module cache is a directory with a go in it.
+GO = """
+case $* in
+	"env GOVERSION") echo $HAVE ;;
+	"mod download -json k8s.io/kubernetes@v1.36.3") printf '{\n\t"Path": "x",\n\t"GoMod": "%s/kubernetes.mod",\n\t"Dir": "y"\n}\n' "$HOME" ;;
+	"mod download -json golang.org/toolchain@v0.0.1-go1.26.0.linux-amd64") printf '{\n\t"Dir": "%s/toolchain"\n}\n' "$HOME" ;;
+	"mod download -json k8s.io/kubernetes@"*) printf '{\n\t"Error": "unknown revision"\n}\n' && exit 1 ;;
+	"mod init"* | "mod edit"*) ;;
+	build*)
+		echo "local ${GOTOOLCHAIN-unset} $0"
+		while [ "$1" != -o ]; do shift; done
+		[ -z "$BROKEN" ] || { echo "no space left on device"; exit 1; }
+		for package in kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler; do
+			echo "built by $0 with ${GOTOOLCHAIN-unset}" >"$2$package" && chmod 0755 "$2$package"
+		done ;;
+	*) exit 9 ;;
+esac
+"""
+MOD = """module k8s.io/kubernetes
+
+go 1.26.0
+
+require k8s.io/api v0.0.0
+
+replace (
+\tk8s.io/api => ./staging/src/k8s.io/api
+\tk8s.io/kube-proxy => ./staging/src/k8s.io/kube-proxy
+)
+"""
+
+
+@pytest.fixture
+def machine(commands: Commands) -> Commands:
+    """A machine with every package and a Go of 1.26.8, on which nothing was downloaded yet."""
+    commands.add("dpkg-query", "echo installed")
+    commands.add("curl", CURL)
+    commands.add("go", GO)
+    (commands.directory / "kubernetes.mod").write_text(MOD, encoding="utf-8")
+    return commands
+
+
+def binaries(machine: Commands, version: str = "1.36.3", **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {"LTSP_LAB_CACHE": f"{machine.directory}/cache", "HAVE": "go1.26.8", "BROKEN": "", **environment}
+    return machine.run([str(ROOT / "scripts/lib/kubernetes-binaries"), version], **variables)
+
+
+def programs_of(machine: Commands, version: str = "1.36.3") -> dict[str, str]:
+    directory = machine.directory / f"cache/kubernetes-{version}/bin"
+    return {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*") if os.access(path, os.X_OK)}
+
+
+def test_kubernetes_comes_from_its_release_once(machine: Commands) -> None:
+    done = binaries(machine)
+    assert done.returncode == 0, done.stderr
+    assert programs_of(machine) == {name: name for name in PROGRAMS}
+    calls = machine.calls()
+    assert not [call for call in calls if call.startswith("go ")]
+    assert binaries(machine).stdout == ""
+    assert machine.calls() == calls
+    assert [path.name for path in (machine.directory / "cache").iterdir() if path.is_dir()] == ["kubernetes-1.36.3"]
+
+
+def test_a_program_that_is_not_the_released_one_is_refused(machine: Commands) -> None:
+    machine.add("curl", CURL.replace('*) basename "$1"', '*/kubectl) echo evil >"$file" ;;\n*) basename "$1"'))
+    done = binaries(machine)
+    assert done.returncode == 1
+    assert "bin/linux/amd64/kubectl: its SHA-256 is " in done.stderr
+    assert not programs_of(machine)
+
+
+def test_a_download_that_breaks_off_is_no_reason_to_build(machine: Commands) -> None:
+    machine.add("curl", CURL.replace("case $1 in", "case $1 in */kubelet) exit 18 ;; esac\ncase $1 in"))
+    done = binaries(machine)
+    assert done.returncode == 1
+    assert "bin/linux/amd64/kubelet: the download broke off" in done.stderr
+    assert not programs_of(machine)
+
+
+def test_kubernetes_is_built_where_its_release_cannot_be_reached(machine: Commands) -> None:
+    machine.add("curl", 'echo "curl: (6) Could not resolve host: dl.k8s.io" >&2; exit 6')
+    done = binaries(machine, GOTOOLCHAIN="go1.26.8+auto")
+    assert done.returncode == 0, done.stderr
+    assert "Could not resolve host: dl.k8s.io" in done.stdout
+    assert programs_of(machine) == dict.fromkeys(PROGRAMS, f"built by {machine.directory}/go with go1.26.8+auto\n")
+    edits = [call for call in machine.calls() if call.startswith("go mod edit")]
+    assert edits == [
+        "go mod edit -require=k8s.io/kubernetes@v1.36.3 -replace=k8s.io/api=k8s.io/api@v0.36.3 -replace=k8s.io/kube-proxy=k8s.io/kube-proxy@v0.36.3",
+    ]
+    build = next(call for call in machine.calls() if call.startswith("go build"))
+    for word in ("gitVersion=v1.36.3", "gitMajor=1", "gitMinor=36"):
+        assert f"k8s.io/component-base/version.{word}" in build
+    assert [path.name for path in (machine.directory / "cache").iterdir() if path.is_dir()] == ["kubernetes-1.36.3"]
+
+
+def test_a_go_that_is_too_old_gets_the_one_that_the_module_asks_for(machine: Commands) -> None:
+    machine.add("curl", "exit 7")
+    toolchain = machine.directory / "toolchain"
+    for path in ("bin/go", "pkg/tool/linux_amd64/compile", "src/_go.mod", "src/cmd/_go.mod"):
+        (toolchain / path).parent.mkdir(parents=True, exist_ok=True)
+        (toolchain / path).write_text(f"#!/bin/sh\n{GO}" if path == "bin/go" else "", encoding="utf-8")
+    done = binaries(machine, HAVE="go1.19.8", GOTOOLCHAIN="go1.19.8", GOROOT="/usr/lib/go-1.19")
+    assert done.returncode == 0, done.stderr
+    assert "go1.19.8 is older than go1.26.0" in done.stdout
+    assert programs_of(machine)["kubelet"] == f"built by {toolchain}/bin/go with local\n"
+    assert (toolchain / "src/go.mod").exists()
+    assert (toolchain / "src/cmd/go.mod").exists()
+
+
+def test_a_build_that_fails_says_what_go_said(machine: Commands) -> None:
+    machine.add("curl", "exit 7")
+    done = binaries(machine, BROKEN="yes")
+    assert done.returncode == 1
+    assert "no space left on device" in done.stderr
+    assert "Kubernetes 1.36.3 could not be built" in done.stderr
+    assert not programs_of(machine)
+    assert binaries(machine).returncode == 0
+
+
+def test_a_version_that_is_none_is_named(machine: Commands) -> None:
+    machine.add("curl", "exit 22")
+    done = binaries(machine, "1.99.0")
+    assert done.returncode == 1
+    assert "Go cannot get k8s.io/kubernetes@v1.99.0: unknown revision" in done.stderr
+
+
+def images(machine: Commands) -> pathlib.Path:
+    done = machine.run([str(ROOT / "scripts/lib/container-images")], LTSP_LAB_CACHE=f"{machine.directory}/cache")
+    assert done.returncode == 0, done.stderr
+    return pathlib.Path(done.stdout.strip())
+
+
+def read_image(path: pathlib.Path) -> tuple[dict[str, t.Any], dict[str, t.Any], dict[str, tarfile.TarInfo]]:
+    with tarfile.open(path) as archive:
+
+        def content(name: str) -> bytes:
+            member = archive.extractfile(name)
+            assert member
+            return member.read()
+
+        (manifest,) = json.loads(content("manifest.json"))
+        config = json.loads(content(manifest["Config"]))
+        (layer,) = manifest["Layers"]
+        assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(content(layer)).hexdigest()}"]
+        with tarfile.open(fileobj=io.BytesIO(content(layer))) as tree:
+            return manifest, config, {member.name: member for member in tree}
+
+
+def test_container_images_are_made_once_and_the_same_again(machine: Commands) -> None:
+    machine.add("gcc", 'while [ "$1" != -o ]; do shift; done; cat >"$2"; chmod 0755 "$2"')
+    machine.add("apt-get", ": >busybox-static_1_amd64.deb")
+    machine.add("dpkg-deb", "mkdir -p usr/bin; cp $(command -v busybox) usr/bin/")
+    directory = images(machine)
+    manifest, config, tree = read_image(directory / "pause.tar")
+    assert manifest["RepoTags"] == ["localhost/pause:1"]
+    assert config["config"]["Cmd"] == ["/pause"]
+    assert tree["./pause"].mode == 0o755
+    manifest, config, tree = read_image(directory / "busybox.tar")
+    assert manifest["RepoTags"] == ["localhost/busybox:1"]
+    assert tree["./bin/sh"].linkname == "busybox"
+    assert {(member.uid, member.gid, member.mtime) for member in tree.values()} == {(0, 0, 0)}
+    calls = machine.calls()
+    assert images(machine) == directory
+    assert machine.calls() == calls
+    first = {path.name: path.read_bytes() for path in directory.iterdir()}
+    shutil.rmtree(directory)
+    assert {path.name: path.read_bytes() for path in images(machine).iterdir()} == first
+
+
+def test_what_kubernetes_adds_to_the_inventory_is_complete() -> None:
+    template = (ROOT / "scripts/lib/kubernetes.yml").read_text(encoding="utf-8")
+    script = (ROOT / "scripts/lab").read_text(encoding="utf-8")
+    assert set(re.findall(r"@(\w+)@", template)) == set(re.findall(r"s\|@(\w+)@\|", script))
+    (part,) = yaml.safe_load(template)["ltsp_servers"]["vars"]["ltsp_image_parts"]
+    network = json.loads(next(file["content"] for file in part["files"] if file["path"].endswith(".conflist")).replace("NUMBER", "11"))
+    assert network["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.244.11.0/24"}]]
