@@ -194,6 +194,9 @@ def _commands(settings: Mapping[str, t.Any], shim: bool, disabled: list[str]) ->
         commands.append(["apt-mark", "hold", *PROGRAMS, *_COMPANIONS])
         # kubeadm starts it, when there is something to start it with.
         commands.append(["systemctl", "disable", "kubelet.service"])
+    # kubeadm checks the kernel's configuration, and the image leaves /boot out.
+    copy = 'for config in /boot/config-*; do [ ! -e "$config" ] || cp "$config" "/usr/lib/modules/${config#/boot/config-}/config"; done'
+    commands.append(["sh", "-c", copy])
     if disabled:
         names = " -o ".join(f"-name {name}" for name in disabled).split()
         found = ["find", "/etc/apparmor.d", "-maxdepth", "1", "-type", "f", "(", *names, ")"]

@@ -90,6 +90,7 @@ def test_binaries_come_from_a_directory_and_plugins_from_the_distribution() -> N
     assert "containernetworking-plugins" in planned["packages"]
     assert not [package for package in planned["packages"] if package.startswith("kube")]
     assert "/opt/cni/bin /usr/lib/cni/*" in commands(planned)[0]
+    assert any("/boot/config-*" in command and "/usr/lib/modules/" in command for command in commands(planned))
 
 
 def test_crictl_comes_along_when_it_is_there() -> None:
