@@ -11,6 +11,7 @@ import typing as t
 
 from machines import Machine, patiently
 
+GROUP = "system:bootstrappers:ltsp"
 KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 Object = dict[str, t.Any]
 
@@ -63,4 +64,4 @@ class Cluster:
     def credentials(self) -> list[str]:
         """The ids of the bootstrap tokens that the boot servers gave out and that still work."""
         secrets = self.get("--namespace=kube-system secrets --field-selector=type=bootstrap.kubernetes.io/token")["items"]
-        return sorted(value(secret, "token-id") for secret in secrets if value(secret, "auth-extra-groups") == "system:bootstrappers:ltsp")
+        return sorted(value(secret, "token-id") for secret in secrets if GROUP in value(secret, "auth-extra-groups").split(","))

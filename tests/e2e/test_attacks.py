@@ -17,11 +17,12 @@ import subprocess
 import typing as t
 
 import pytest
-import yaml
-from cluster import KUBELET_SIGNER, Cluster, Object, value
+from cluster import GROUP, KUBELET_SIGNER, Cluster, Object, value
 from machines import Machine, patiently
 
 API = "https://10.77.0.2:6443"
+# Whose certificates kubeadm's clusters approve for any name.
+KUBEADM_GROUP = "system:bootstrappers:kubeadm:default-node-token"
 FOREIGN = "10.77.0.150"
 ADDRESSES = {"node1": "10.77.0.11", "node2": "10.77.0.12"}
 
@@ -38,7 +39,7 @@ class Answer:
     def credential(self) -> Object:
         """The JoinConfiguration of the answer."""
         assert self.status == 200, self.text
-        found: Object = yaml.safe_load(self.text)
+        found: Object = json.loads(self.text)
         return found
 
     @property
@@ -142,7 +143,8 @@ def test_a_node_gets_its_own_whatever_name_it_asks_for(booting: Machine, cluster
     answer = ask(booting, "--data-urlencode name=node1 --header 'X-Forwarded-For: 10.77.0.11'")
     assert answer.credential["nodeRegistration"]["name"] == "node2"
     secret = cluster.get(f"--namespace=kube-system secret bootstrap-token-{answer.token.split('.')[0]}")
-    assert value(secret, "auth-extra-groups") == "system:bootstrappers:ltsp"
+    assert GROUP in value(secret, "auth-extra-groups").split(",")
+    assert KUBEADM_GROUP not in value(secret, "auth-extra-groups")
     life = datetime.datetime.fromisoformat(value(secret, "expiration").replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)
     assert 0 < life.total_seconds() <= 600
 
@@ -192,21 +194,21 @@ def token(booting: Machine, cluster: Cluster) -> str:
 
 
 @pytest.mark.parametrize(
-    ("subject", "options"),
+    ("subject", "options", "said"),
     [
-        ("/O=system:nodes/CN=system:node:node1", ""),
-        ("/O=system:nodes/CN=system:node:cp-1", ""),
-        ("/O=system:masters/CN=system:node:node2", ""),
-        ("/O=system:nodes/O=system:masters/CN=system:node:node2", ""),
-        ("/O=system:nodes/CN=system:node:node2", "-addext subjectAltName=DNS:node1"),
+        ("/O=system:nodes/CN=system:node:node1", "", "CN=system:node:node2 only"),
+        ("/O=system:nodes/CN=system:node:cp-1", "", "CN=system:node:node2 only"),
+        ("/O=system:masters/CN=system:node:node2", "", "CN=system:node:node2 only"),
+        ("/O=system:nodes/O=system:masters/CN=system:node:node2", "", "CN=system:node:node2 only"),
+        ("/O=system:nodes/CN=system:node:node2", "-addext subjectAltName=DNS:node1", "subject alternative names"),
     ],
     ids=["node1", "cp-1", "masters", "also-masters", "alternative-name"],
 )
-def test_a_certificate_of_another_name_is_denied(booting: Machine, cluster: Cluster, token: str, subject: str, options: str) -> None:
+def test_a_certificate_of_another_name_is_denied(booting: Machine, cluster: Cluster, token: str, subject: str, options: str, said: str) -> None:
     request_certificate(booting, token, subject, "e2e-request", options)
     request = decision(cluster, "e2e-request")
     assert [found["type"] for found in request["status"]["conditions"]] == ["Denied"]
-    assert "node2" in request["status"]["conditions"][0]["message"]
+    assert said in request["status"]["conditions"][0]["message"]
     assert "certificate" not in request["status"]
 
 
@@ -245,7 +247,7 @@ def bootstrap_token(**data: str) -> str:
         "expiration": expiration,
         "usage-bootstrap-authentication": "true",
         "usage-bootstrap-signing": "true",
-        "auth-extra-groups": "system:bootstrappers:ltsp",
+        "auth-extra-groups": f"{GROUP},{GROUP}:e2e",
         **data,
     }
     return json.dumps(
@@ -266,8 +268,16 @@ def test_the_boot_servers_credential_makes_no_other_secret(cluster: Cluster, sto
 
 @pytest.mark.parametrize(
     "data",
-    [{"auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token"}, {"auth-extra-groups": ""}, {"expiration": ""}],
-    ids=["kubeadms-group", "no-group", "for-ever"],
+    [
+        {"auth-extra-groups": KUBEADM_GROUP},
+        {"auth-extra-groups": f"{GROUP},{KUBEADM_GROUP}"},
+        {"auth-extra-groups": f"{GROUP},{GROUP}:e2e,{KUBEADM_GROUP}"},
+        {"auth-extra-groups": f"{GROUP},{GROUP}:e2,{KUBEADM_GROUP}"},
+        {"auth-extra-groups": f"{GROUP},{GROUP}:e,{KUBEADM_GROUP}"},
+        {"auth-extra-groups": ""},
+        {"expiration": ""},
+    ],
+    ids=["kubeadms", "second", "third", "third-shifted", "third-shifted-again", "no-group", "for-ever"],
 )
 def test_the_boot_servers_credential_makes_no_other_token(cluster: Cluster, stolen: str, data: dict[str, str]) -> None:
     assert "ValidatingAdmissionPolicy" in thwarted(cluster, stolen, "create --filename=-", bootstrap_token(**data))
