@@ -16,7 +16,9 @@ done
 grep -qx 'Options=mode=0711,size=40%' 'usr/lib/systemd/system/var-lib-ltsp\x2dkubernetes.mount'
 grep -qx 'KUBERNETES_CRI_SOCKET=unix:///run/containerd/containerd.sock' usr/lib/ltsp/kubernetes.conf
 test -x usr/lib/ltsp/kubernetes-join
-test "$(cat usr/share/ltsp/container-images/pause.tar)" = archive
+test "$(cd usr/share/ltsp/container-images && echo *)" = "127.0.0.1_18081_test_tiny_1.tar tiny.tar"
+tar --extract --to-stdout --file=usr/share/ltsp/container-images/127.0.0.1_18081_test_tiny_1.tar manifest.json | grep -q '"RepoTags":\["127.0.0.1:18081/test/tiny:1"\]'
+test ! -e usr/bin/skopeo
 grep -qx 'URIs: http://127.0.0.1:18080/' etc/apt/sources.list.d/kubernetes.sources
 grep -qx 'Suites: /' etc/apt/sources.list.d/kubernetes.sources
 grep -qx stays etc/other

@@ -16,7 +16,7 @@ done
 grep -qx 'Options=mode=0711,size=3G' 'usr/lib/systemd/system/var-lib-ltsp\x2dkubernetes.mount'
 grep -qx 'KUBERNETES_ENGINE=docker' usr/lib/ltsp/kubernetes.conf
 grep -q '"iptables": false' etc/docker/daemon.json
-test -x opt/cni/bin/bridge
+chroot . test -x /opt/cni/bin/bridge
 test -x usr/bin/docker
 test ! -e usr/sbin/apparmor_parser
 test ! -e usr/share/ltsp/container-images

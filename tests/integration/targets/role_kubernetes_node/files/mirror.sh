@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# mirror.sh DIRECTORY: a signed flat repository as pkgs.k8s.io has them, with packages as small as can be, and their binaries in DIRECTORY/bin.
+# mirror.sh DIRECTORY REGISTRY: a signed flat repository as pkgs.k8s.io has them, with packages as small as can be, and their binaries in DIRECTORY/bin.
 set -eu
 umask 022
 rm -rf "$1"
+registry=$2
 mkdir -p "$1/bin"
 cd "$1"
 
@@ -28,6 +29,11 @@ package() {
 		printf '[Service]\nExecStart=/usr/bin/kubelet\n[Install]\nWantedBy=multi-user.target\n' >"$tree/usr/lib/systemd/system/kubelet.service"
 		printf '#!/bin/sh\nsystemctl enable kubelet.service\n' >"$tree/DEBIAN/postinst"
 		chmod 0755 "$tree/DEBIAN/postinst"
+	fi
+	# This one is installed before images are fetched, and says that the registry on this machine has no certificate.
+	if [ "$1" = kubernetes-cni ]; then
+		mkdir -p "$tree/etc/containers/registries.conf.d"
+		printf '[[registry]]\nlocation = "127.0.0.1:%s"\ninsecure = true\n' "$registry" >"$tree/etc/containers/registries.conf.d/test.conf"
 	fi
 	dpkg-deb --root-owner-group --build "$tree" . >/dev/null
 }
