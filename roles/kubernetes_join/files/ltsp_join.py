@@ -56,6 +56,7 @@ CLIENTS_OF_ONE_ADDRESS = 4
 API_SECONDS = (3, 10)
 API_AWAY_SECONDS = 10
 REQUESTS_ARE_FRESH_SECONDS = 5
+FORGOTTEN_SECONDS = 30
 SAME_MESSAGE_SECONDS = 300
 
 log = logging.getLogger("ltsp-join")
@@ -101,13 +102,14 @@ class Node:
 
 @dataclasses.dataclass
 class Credential:
-    """A bootstrap token that was handed out, without its secret. `spent`: a certificate was approved for it."""
+    """A bootstrap token that was handed out, without its secret. Spent: a certificate was approved for it. Withdrawn: and is there."""
 
     node: str
     token_id: str
     group: str
     expires: float
     spent: bool = False
+    withdrawn: bool = False
 
 
 def read_nodes(text: str) -> dict[str, Node]:
@@ -362,7 +364,8 @@ class Api:
         except kubernetes.client.ApiException as error:
             raise ApiError(error.status or 0, _api_message(error)) from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError, TypeError, KeyError) as error:
-            raise ApiError(0, f"{type(error).__name__}: {error}") from error
+            # An address in memory makes each message another one.
+            raise ApiError(0, f"{type(error).__name__}: {re.sub('<[^<>]+>: ', '', str(error))}") from error
 
     def find(self, path: str) -> Json | None:
         """Return an object, or None."""
@@ -448,9 +451,9 @@ class Credentials:
 
     def _forget_requests(self, node: Node, token_id: str) -> None:
         """Remove what former boots of this node asked for."""
-        users = (f"system:bootstrap:{token_id}", f"system:node:{node.name}")
+        former = ((f"system:bootstrap:{token_id}", GROUP), (f"system:node:{node.name}", "system:nodes"))
         for request in self._list_requests(REQUESTS_ARE_FRESH_SECONDS):
-            if request["spec"].get("username") in users:
+            if any(request["spec"].get("username") == user and group in request["spec"].get("groups", []) for user, group in former):
                 self._api.delete(f"{REQUESTS}/{request['metadata']['name']}")
 
     def _list_requests(self, age: float) -> list[Json]:
@@ -467,33 +470,42 @@ class Credentials:
             live = dict(self._live)
         if not live:
             return
+        requests = []
         for request in self._list_requests(0):
             credential = live.get(request["spec"].get("username", "").removeprefix("system:bootstrap:"))
             if credential:
+                requests.append((request, credential))
+        for request, credential in requests:
+            self._withdraw_used(request, credential)
+        for request, credential in requests:
+            if not _conditions(request):
                 self._answer(request, credential)
 
-    def _answer(self, request: Json, credential: Credential) -> None:
-        conditions = {condition["type"] for condition in request.get("status", {}).get("conditions") or []}
-        if not conditions:
-            problem = request_problem(request, credential)
-            try:
-                self._decide(request, problem)
-            except ApiError as error:
-                # Somebody else decided about it or removed it.
-                if error.status not in (http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOUND):
-                    raise
-                return
-            if problem is None:
-                credential.spent = True
-                log.info("%s: certificate approved (%s)", credential.node, request["metadata"]["name"])
-            else:
-                log.warning("%s: certificate denied (%s): %s", credential.node, request["metadata"]["name"], problem)
-        elif credential.spent and "Approved" in conditions and (request["status"].get("certificate") or "Failed" in conditions):
-            # The kubelet fetches its certificate with the token. The API server knows it for some seconds more.
+    def _withdraw_used(self, request: Json, credential: Credential) -> None:
+        """Remove the token of a certificate that is there. Before that the kubelet needs it to fetch the certificate."""
+        if "Approved" not in _conditions(request) or credential.group not in request["spec"].get("groups", []):
+            return
+        credential.spent = True
+        if not credential.withdrawn and (request["status"].get("certificate") or "Failed" in _conditions(request)):
             self._api.delete(_secret_path(credential))
-            with self._lock:
-                if self._live.get(credential.token_id) is credential:
-                    del self._live[credential.token_id]
+            credential.withdrawn = True
+            # The API server remembers the token for some seconds: what comes with it is denied.
+            credential.expires = time.monotonic() + FORGOTTEN_SECONDS
+
+    def _answer(self, request: Json, credential: Credential) -> None:
+        problem = request_problem(request, credential)
+        try:
+            self._decide(request, problem)
+        except ApiError as error:
+            # Somebody else decided about it or removed it.
+            if error.status not in (http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOUND):
+                raise
+            return
+        if problem is None:
+            credential.spent = True
+            log.info("%s: certificate approved (%s)", credential.node, request["metadata"]["name"])
+        else:
+            log.warning("%s: certificate denied (%s): %s", credential.node, request["metadata"]["name"], problem)
 
     def _decide(self, request: Json, problem: str | None) -> None:
         condition = {
@@ -519,9 +531,13 @@ class Credentials:
                 if message != said[0] or begin - said[1] > SAME_MESSAGE_SECONDS:
                     log.error("%s", message)
                     said = (message, begin)
-                pause = min(pause * 2, 15.0)
+                pause = min(pause * 2, 5.0)
             # A long list of requests is not fetched without a break.
             time.sleep(max(pause, time.monotonic() - begin))
+
+
+def _conditions(request: Json) -> set[str]:
+    return {condition["type"] for condition in request.get("status", {}).get("conditions") or []}
 
 
 def _secret_path(credential: Credential) -> str:
@@ -644,6 +660,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server_version = "ltsp-join"
     sys_version = ""
     timeout = CLIENT_SECONDS
+    error_content_type = "text/plain; charset=utf-8"
+    error_message_format = "%(message)s\n"
 
     def do_POST(self) -> None:
         """Answer with a JoinConfiguration, or with one line that says why not."""
