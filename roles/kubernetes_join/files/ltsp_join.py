@@ -401,27 +401,27 @@ class Inventory:
         self._state: tuple[int, int, int] | None = None
         self._nodes: dict[str, Node] = {}
         self._ids: dict[str, str] = {}
+        self._refresh()
 
     def find(self, address: str) -> tuple[Node, str] | None:
         """Return the node that has an address, and its token id."""
         with self._lock:
-            try:
-                self._refresh()
-            except (OSError, ValueError, TypeError, AttributeError) as error:
-                log.error("%s cannot be read, going on with %d nodes: %s", self._path, len(self._nodes), error)
+            self._refresh()
             node = self._nodes.get(address)
             return (node, self._ids[node.name]) if node else None
 
     def _refresh(self) -> None:
-        status = self._path.stat()
-        state = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if state == self._state:
-            return
-        self._state = state
-        nodes = read_nodes(self._path.read_text(encoding="utf-8"))
-        self._ids = token_ids(node.name for node in nodes.values())
-        self._nodes = nodes
-        log.info("%s has %d nodes", self._path, len(nodes))
+        try:
+            status = self._path.stat()
+            state = (status.st_mtime_ns, status.st_ino, status.st_size)
+            if state != self._state:
+                self._state = state
+                nodes = read_nodes(self._path.read_text(encoding="utf-8"))
+                self._ids = token_ids(node.name for node in nodes.values())
+                self._nodes = nodes
+                log.info("%s has %d nodes", self._path, len(nodes))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            log.error("%s cannot be read, going on with %d nodes: %s", self._path, len(self._nodes), error)
 
 
 class Credentials:
