@@ -304,4 +304,4 @@ def test_the_boot_servers_credential_deletes_no_other_secret(cluster: Cluster, s
     ],
 )
 def test_the_boot_servers_credential_is_good_for_nothing_else(cluster: Cluster, stolen: str, arguments: str) -> None:
-    assert "(Forbidden)" in thwarted(cluster, stolen, arguments)
+    assert "is forbidden: User" in thwarted(cluster, stolen, arguments)

@@ -30,6 +30,7 @@ MASQUERADE = """
 POD = """
     echo "$NAME on $NODE"
     wget -q -O - http://10.77.0.1/config/join.url
+    exec 2>/dev/null
     timeout 10 wget -q -O - http://10.77.0.1:10808/v1/join
     echo $?
 """
