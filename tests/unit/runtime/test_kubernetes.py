@@ -319,6 +319,16 @@ def test_a_node_that_has_joined_is_left_alone(booted: t.Any) -> None:
     assert booted.read("calls") == "systemctl --quiet is-active kubelet.service\n"
 
 
+def test_who_joins_the_node_by_hand_meanwhile_keeps_it(booted: t.Any) -> None:
+    (booted.root / "join.url").unlink()
+    booted.command("systemctl", "")
+    booted.command("sleep", 'mkdir -p "$LTSP_PREFIX/etc/kubernetes"; touch "$LTSP_PREFIX/etc/kubernetes/kubelet.conf"')
+    result = run(booted)
+    assert result.returncode == 0
+    assert "at attempt 2" in result.stdout
+    assert "etc/kubernetes/kubelet.conf" in left(booted)
+
+
 def test_a_try_that_did_not_end_is_begun_again(booted: t.Any) -> None:
     booted.write("etc/kubernetes/kubelet.conf", "")
     booted.write("etc/kubernetes/bootstrap-kubelet.conf", "")

@@ -180,6 +180,8 @@ ltsp_join() {
 	trap 'exit 0' HUP INT TERM
 	ltsp_clean
 	until ltsp_retry_after='' && ltsp_find_server && ltsp_ask && ltsp_kubeadm_join; do
+		# By hand, while this waited: not a try to clean up after.
+		! ltsp_has_joined || break
 		ltsp_clean
 		ltsp_wait
 		ltsp_attempt=$((ltsp_attempt + 1))
