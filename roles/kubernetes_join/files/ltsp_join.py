@@ -49,6 +49,7 @@ STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 
 DIGITS = string.digits + string.ascii_lowercase
 
+DISCOVERY_TIMEOUT = "1m0s"
 CLIENT_SECONDS = 10
 CLIENTS = 256
 CLIENTS_OF_ONE_ADDRESS = 4
@@ -278,13 +279,20 @@ def token_secret(credential: Credential, secret: str, expires: datetime.datetime
 def join_configuration(node: Node, settings: Settings, token: str, kubeadm: tuple[int, int], cri_socket: str) -> Json:
     """Return the JoinConfiguration in the newest version that this kubeadm knows."""
     arguments: t.Any = node.kubelet_args
+    discovery: Json = {"bootstrapToken": {"apiServerEndpoint": settings.endpoint, "token": token, "caCertHashes": settings.ca_hashes}}
     version = "v1beta2" if kubeadm < (1, 22) else "v1beta3" if kubeadm < (1, 31) else "v1beta4"
+    # The node asks again and says why; kubeadm would try for five minutes and say nothing.
+    timeouts: Json = {}
     if version == "v1beta4":
         arguments = [{"name": name, "value": value} for name, value in sorted(node.kubelet_args.items())]
+        timeouts = {"timeouts": {"discovery": DISCOVERY_TIMEOUT}}
+    else:
+        discovery["timeout"] = DISCOVERY_TIMEOUT
     return {
         "apiVersion": f"kubeadm.k8s.io/{version}",
         "kind": "JoinConfiguration",
-        "discovery": {"bootstrapToken": {"apiServerEndpoint": settings.endpoint, "token": token, "caCertHashes": settings.ca_hashes}},
+        "discovery": discovery,
+        **timeouts,
         # The taints are on the Node already.
         "nodeRegistration": {"name": node.name, "criSocket": cri_socket, "kubeletExtraArgs": arguments, "taints": []},
     }

@@ -221,10 +221,13 @@ def test_an_annotation_that_cannot_be_read_removes_nothing(managed: str) -> None
 def test_the_configuration_is_what_this_kubeadm_reads(kubeadm: tuple[int, int], version: str, arguments: t.Any) -> None:
     settings = join.Settings(port=1, endpoint="10.0.0.1:6443", ca_hashes=["sha256:00"], token_ttl=600)
     made = join.join_configuration(node(kubelet_args={"v": "2", "max-pods": "50"}), settings, "abc123.secret", kubeadm, "unix:///x")
+    token = {"apiServerEndpoint": "10.0.0.1:6443", "token": "abc123.secret", "caCertHashes": ["sha256:00"]}
+    timeout = {"timeouts": {"discovery": "1m0s"}} if version == "v1beta4" else {}
     assert made == {
         "apiVersion": f"kubeadm.k8s.io/{version}",
         "kind": "JoinConfiguration",
-        "discovery": {"bootstrapToken": {"apiServerEndpoint": "10.0.0.1:6443", "token": "abc123.secret", "caCertHashes": ["sha256:00"]}},
+        "discovery": {"bootstrapToken": token} if timeout else {"bootstrapToken": token, "timeout": "1m0s"},
+        **timeout,
         "nodeRegistration": {"name": "node1", "criSocket": "unix:///x", "kubeletExtraArgs": arguments, "taints": []},
     }
 
