@@ -170,30 +170,30 @@ PROGRAMS = ("kubeadm", "kubelet", "kubectl", "kube-apiserver", "kube-controller-
 # A download: what --output names gets the program's name, or its checksum, from the URL.
 CURL = """
 while [ $# -gt 1 ]; do
-	[ "$1" != --output ] || file=$2
-	shift
+    [ "$1" != --output ] || file=$2
+    shift
 done
 case $1 in
-	*.sha256) basename "$1" .sha256 | tr -d '\\n' | sha256sum | cut -d ' ' -f 1 >"$file" ;;
-	*) basename "$1" | tr -d '\\n' >"$file" ;;
+    *.sha256) basename "$1" .sha256 | tr -d '\\n' | sha256sum | cut -d ' ' -f 1 >"$file" ;;
+    *) basename "$1" | tr -d '\\n' >"$file" ;;
 esac
 """
 # A toolchain in the module cache is a directory with a go in it.
 GO = """
 case $* in
-	"env GOVERSION") echo $HAVE ;;
-	"mod download -json k8s.io/kubernetes@v1.36.3") printf '{\n\t"Path": "x",\n\t"GoMod": "%s/kubernetes.mod",\n\t"Dir": "y"\n}\n' "$HOME" ;;
-	"mod download -json golang.org/toolchain@v0.0.1-go1.26.0.linux-amd64") printf '{\n\t"Dir": "%s/toolchain"\n}\n' "$HOME" ;;
-	"mod download -json k8s.io/kubernetes@"*) printf '{\n\t"Error": "unknown revision"\n}\n' && exit 1 ;;
-	"mod init"* | "mod edit"*) ;;
-	build*)
-		echo "local ${GOTOOLCHAIN-unset} $0"
-		while [ "$1" != -o ]; do shift; done
-		[ -z "$BROKEN" ] || { echo "no space left on device"; exit 1; }
-		for package in kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler; do
-			echo "built by $0 with ${GOTOOLCHAIN-unset}" >"$2$package" && chmod 0755 "$2$package"
-		done ;;
-	*) exit 9 ;;
+    "env GOVERSION") echo $HAVE ;;
+    "mod download -json k8s.io/kubernetes@v1.36.3") printf '{\n\t"Path": "x",\n\t"GoMod": "%s/kubernetes.mod",\n\t"Dir": "y"\n}\n' "$HOME" ;;
+    "mod download -json golang.org/toolchain@v0.0.1-go1.26.0.linux-amd64") printf '{\n\t"Dir": "%s/toolchain"\n}\n' "$HOME" ;;
+    "mod download -json k8s.io/kubernetes@"*) printf '{\n\t"Error": "unknown revision"\n}\n' && exit 1 ;;
+    "mod init"* | "mod edit"*) ;;
+    build*)
+        echo "local ${GOTOOLCHAIN-unset} $0"
+        while [ "$1" != -o ]; do shift; done
+        [ -z "$BROKEN" ] || { echo "no space left on device"; exit 1; }
+        for package in kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler; do
+            echo "built by $0 with ${GOTOOLCHAIN-unset}" >"$2$package" && chmod 0755 "$2$package"
+        done ;;
+    *) exit 9 ;;
 esac
 """
 MOD = """module k8s.io/kubernetes

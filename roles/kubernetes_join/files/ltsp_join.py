@@ -450,7 +450,7 @@ class Credentials:
         credential = Credential(node.name, token_id, f"{GROUP}:{node.name}:{secrets.token_hex(8)}", time.monotonic() + self._ttl)
         self._api.delete(_secret_path(credential))
         self._forget_requests(node, token_id)
-        secret = "".join(secrets.choice(DIGITS) for _ in range(16))
+        secret = "".join(secrets.choice(DIGITS) for _place in range(16))
         self._api("POST", "/api/v1/namespaces/kube-system/secrets", token_secret(credential, secret, now + datetime.timedelta(seconds=self._ttl)))
         with self._lock:
             self._live[token_id] = credential

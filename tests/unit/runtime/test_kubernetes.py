@@ -22,17 +22,17 @@ CURL = r"""
 echo "curl $*" >>"$LTSP_PREFIX/calls"
 head='' get=''
 while [ $# -gt 0 ]; do
-	case $1 in
-	--output) output=$2 ;;
-	--dump-header) head=$2 ;;
-	--write-out) get=1 ;;
-	esac
-	last=$1
-	shift
+    case $1 in
+    --output) output=$2 ;;
+    --dump-header) head=$2 ;;
+    --write-out) get=1 ;;
+    esac
+    last=$1
+    shift
 done
 case $last in
 */join.url) [ -e "$LTSP_PREFIX/join.url" ] && cp "$LTSP_PREFIX/join.url" "$output" && exit
-	echo "curl: (7) Failed to connect to 10.0.0.1 port 80 after $$ ms: Could not connect to server" >&2; exit 7 ;;
+    echo "curl: (7) Failed to connect to 10.0.0.1 port 80 after $$ ms: Could not connect to server" >&2; exit 7 ;;
 */join.crt) echo certificate >"$output"; exit ;;
 esac
 number=$(cat "$LTSP_PREFIX/number" 2>/dev/null || echo 0)
@@ -56,7 +56,7 @@ stat -c %a "$3" >>"$LTSP_PREFIX/modes"
 cat "$3" >"$LTSP_PREFIX/given"
 mkdir -p "$LTSP_PREFIX/etc/kubernetes/pki" "$LTSP_PREFIX/var/lib/kubelet/pki"
 touch "$LTSP_PREFIX/etc/kubernetes/bootstrap-kubelet.conf" "$LTSP_PREFIX/etc/kubernetes/pki/ca.crt" \
-	"$LTSP_PREFIX/var/lib/kubelet/config.yaml" "$LTSP_PREFIX/var/lib/kubelet/pki/kubelet-client-current.pem"
+    "$LTSP_PREFIX/var/lib/kubelet/config.yaml" "$LTSP_PREFIX/var/lib/kubelet/pki/kubelet-client-current.pem"
 . "$LTSP_PREFIX/kubeadm"
 """
 JOINS = 'mv "$LTSP_PREFIX/etc/kubernetes/bootstrap-kubelet.conf" "$LTSP_PREFIX/etc/kubernetes/kubelet.conf"'
