@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import stat
@@ -34,6 +35,7 @@ case $last in
 */join.url) [ -e "$LTSP_PREFIX/join.url" ] && cp "$LTSP_PREFIX/join.url" "$output" && exit
     echo "curl: (7) Failed to connect to 10.0.0.1 port 80 after $$ ms: Could not connect to server" >&2; exit 7 ;;
 */join.crt) echo certificate >"$output"; exit ;;
+*/leases/* | */status) exit ;;
 esac
 number=$(cat "$LTSP_PREFIX/number" 2>/dev/null || echo 0)
 number=$((number + 1))
@@ -87,7 +89,6 @@ def booted(node: t.Any) -> t.Any:
     node.command("timeout", 'while [ "${1#-}" != "$1" ]; do shift 2; done; shift; exec "$@"')
     node.command("systemctl", 'echo "systemctl $*" >>"$LTSP_PREFIX/calls"; [ "$1" = stop ]')
     node.command("nft", 'echo "nft $*" >>"$LTSP_PREFIX/calls"; cat >"$LTSP_PREFIX/table"')
-    node.command("kubectl", 'echo "kubectl $*" >>"$LTSP_PREFIX/calls"')
     node.command("uname", "echo Node1")
     # Time passes while it sleeps. Who sleeps 16 times would sleep for ever.
     node.command(
@@ -349,22 +350,30 @@ def leave(node: t.Any) -> t.Any:
     return run(node, "ltsp_leave")
 
 
+KUBELET_CONF = "clusters:\n- cluster:\n    certificate-authority-data: LS0t\n    server: https://10.0.0.20:6443\n  name: default-cluster\n"
+
+
 def test_leave(booted: t.Any) -> None:
-    booted.write("etc/kubernetes/kubelet.conf", "")
-    booted.command("timeout", 'echo "timeout $*" >>"$LTSP_PREFIX/calls"')
-    assert leave(booted).returncode == 0
-    assert booted.read("calls") == (
-        f"timeout -k 1 4 kubectl --kubeconfig {booted.root}/etc/kubernetes/kubelet.conf --request-timeout 3s delete"
-        " --raw /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node1\n"
-    )
+    booted.write("etc/kubernetes/kubelet.conf", KUBELET_CONF)
+    booted.command("curl", 'echo "curl $*" >>"$LTSP_PREFIX/calls"')
+    result = leave(booted)
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+    lease, status = booted.read("calls").splitlines()
+    key = f"--cacert {booted.root}/etc/kubernetes/pki/ca.crt --cert {booted.root}/var/lib/kubelet/pki/kubelet-client-current.pem"
+    assert f"--max-time 2 --output /dev/null {key} --request DELETE https://10.0.0.20:6443/apis/coordination.k8s.io/v1" in lease
+    assert lease.endswith("/namespaces/kube-node-lease/leases/node1")
+    assert f"{key} --request PATCH --header Content-Type: application/strategic-merge-patch+json --data " in status
+    data = json.loads(re.search(r"--data (.*) https://10.0.0.20:6443/api/v1/nodes/node1/status$", status)[1])  # type: ignore[index]
+    assert [(item["type"], item["status"]) for item in data["status"]["conditions"]] == [("Ready", "Unknown")]
 
 
 def test_leave_without_an_api_is_no_failure(booted: t.Any) -> None:
-    booted.write("etc/kubernetes/kubelet.conf", "")
-    booted.command("kubectl", "echo 'Unable to connect to the server' >&2; exit 1")
+    booted.write("etc/kubernetes/kubelet.conf", KUBELET_CONF)
+    booted.command("curl", """echo >>"$LTSP_PREFIX/calls"; echo 'curl: (28) Connection timed out' >&2; exit 28""")
     result = leave(booted)
     assert result.returncode == 0
-    assert result.stderr == "Unable to connect to the server\n<4>the Lease of node1 stays until it has run out\n"
+    assert result.stderr == "curl: (28) Connection timed out\n<4>the cluster takes node1 for alive until its Lease has run out\n"
+    assert len(booted.read("calls").splitlines()) == 1
 
 
 def test_leave_of_a_node_that_did_not_join(booted: t.Any) -> None:

@@ -132,15 +132,24 @@ ltsp_kubeadm_join() {
 	return 1
 }
 
-# ltsp_leave: without its Lease the kubelet is known to be gone at once, and not when the Lease has run out.
+# ltsp_api OPTION... PATH: a request of the kubelet that was.
+ltsp_api() {
+	curl --silent --show-error --fail --noproxy '*' --max-time 2 --output /dev/null --cacert "$ltsp_kubernetes/pki/ca.crt" \
+		--cert "$ltsp_kubelet/pki/kubelet-client-current.pem" "$@"
+}
+
+# ltsp_leave: the cluster would take the kubelet for alive until its Lease has run out, and kubeadm refuse the name of a Node that is Ready.
 ltsp_leave() {
 	[ -e "$ltsp_kubernetes/kubelet.conf" ] || return 0
 	# The kubelet's name for itself.
 	ltsp_name=$(sed -n 's/.*--hostname-override=\([^ "]*\).*/\1/p' "$ltsp_kubelet/kubeadm-flags.env" 2>/dev/null)
 	ltsp_name=${ltsp_name:-$(uname -n | tr '[:upper:]' '[:lower:]')}
-	timeout -k 1 4 kubectl --kubeconfig "$ltsp_kubernetes/kubelet.conf" --request-timeout 3s delete \
-		--raw "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/$ltsp_name" >/dev/null ||
-		echo "<4>the Lease of $ltsp_name stays until it has run out" >&2
+	ltsp_server=$(sed -n 's/^ *server: //p' "$ltsp_kubernetes/kubelet.conf")
+	ltsp_condition='"type": "Ready", "status": "Unknown", "reason": "NodeShutdown", "message": "The node has said that it shuts down."'
+	ltsp_api --request DELETE "$ltsp_server/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/$ltsp_name" &&
+		ltsp_api --request PATCH --header 'Content-Type: application/strategic-merge-patch+json' \
+			--data "{\"status\": {\"conditions\": [{$ltsp_condition}]}}" "$ltsp_server/api/v1/nodes/$ltsp_name/status" ||
+		echo "<4>the cluster takes $ltsp_name for alive until its Lease has run out" >&2
 }
 
 # ltsp_clean: what a try or a former boot left, on a disk, would make kubeadm refuse, or the kubelet somebody else.
