@@ -138,8 +138,6 @@ def third(second: Boot, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Ma
     node1, node2 = nodes["node1"], nodes["node2"]
     join = cluster.machine.run("kubeadm token create --print-join-command")
     playbook(lab, ["server", "kubernetes"], [*INVENTORIES, "rejoin_by_hand.yml"], f"--extra-vars={{e2e_join: '{join}'}}")
-    # Who joins by hand removes the Node of the former boot by hand, too.
-    cluster.kubectl("delete node node1")
     seen = len(node2.console())
     reboot([node1, node2])
     journal = node2.wait_for(f"{JOURNAL} | grep -B 20 -A 5 '{REFUSED}'", 180)
@@ -151,8 +149,8 @@ def third(second: Boot, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Ma
     return Third(cluster.ready(node1), journal, console, state, leftovers, refused, boot)
 
 
-def test_the_command_in_lts_conf_joins_the_node(third: Third, nodes: dict[str, Machine]) -> None:
-    assert third.commanded["metadata"]["name"] == "node1"
+def test_the_command_in_lts_conf_joins_the_node_again(second: Boot, third: Third, nodes: dict[str, Machine]) -> None:
+    assert third.commanded["metadata"]["uid"] == second.uids["node1"]
     assert nodes["node1"].run("systemctl is-active ltsp-rc kubelet").split() == ["active", "active"]
     assert nodes["node1"].run("systemctl is-enabled kubernetes-join || true") in ("masked", "masked-runtime")
     assert nodes["node1"].state() == ("running", "")
