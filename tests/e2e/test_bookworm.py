@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A node of a running lab changes to an image of Debian 12, which was built and given to it by tests/e2e/bookworm.yml."""
+"""A node of a running lab has an image of Debian 12, which was built and given to it by tests/e2e/bookworm.yml."""
 
 from __future__ import annotations
 
