@@ -85,10 +85,10 @@ prepare_ansible() {
 	ansible=$venv
 }
 
-# Without the locks of the commands, which a process that stays would keep.
+# Without the locks of the commands, which a process that stays would keep, and without a standard input, which ssh may have made non-blocking.
 playbook() {
 	say "+ ansible-playbook $*"
-	"$ansible/bin/ansible-playbook" "$@" 9>&-
+	"$ansible/bin/ansible-playbook" "$@" 9>&- </dev/null
 }
 
 # lab_playbook STATE NAME DIRECTORY OPTION...

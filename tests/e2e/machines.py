@@ -38,7 +38,7 @@ class Machine:
         # An emulated machine takes seconds to greet.
         kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", f"ControlPath={self.lab}/run/%n.e2e"]
         ssh = ["ssh", "-F", f"{self.lab}/ssh_config", *kept, self.name, command]
-        done = subprocess.run(ssh, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(ssh, input=stdin or "", capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, f"{self.name}: {command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 
