@@ -38,7 +38,7 @@ class Machine:
         # An emulated machine takes seconds to greet.
         kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", f"ControlPath={self.lab}/run/%n.e2e"]
         ssh = ["ssh", "-F", f"{self.lab}/ssh_config", *kept, self.name, command]
-        done = subprocess.run(ssh, input=stdin or "", capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(ssh, input=stdin, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, f"{self.name}: {command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -76,6 +76,6 @@ def playbook(lab: pathlib.Path, names: list[str], inventories: list[str], *optio
     """Runs playbooks of the collection with the lab's inventories and with some of those beside this file."""
     sources = [lab / "inventory.yml", *lab.glob("kubernetes.yml"), *(E2E / name for name in inventories)]
     command = ["ansible-playbook", *(f"--inventory={source}" for source in sources), *(f"serverfarm.ltsp.{name}" for name in names), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
