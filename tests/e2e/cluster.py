@@ -45,13 +45,18 @@ class Cluster:
         return sorted(item["metadata"]["name"] for item in self.get(what)["items"])
 
     def ready(self, node: Machine, seconds: float = 300) -> Object:
-        """The Node of a machine, once it is Ready in the boot that the machine is in: a Node stays Ready for a while when its machine is gone."""
+        """The Node of a machine, once pods may run on it and it is Ready in the boot that the machine is in.
+
+        A Node stays Ready for a while when its machine is gone, and the taints of a Node that was not Ready stay for a while when it is.
+        """
         boot = node.boot()
 
         def described() -> Object:
             found = self.get(f"node {node.name}")
             assert found["status"].get("nodeInfo", {}).get("bootID") == boot, f"{node.name} has not joined in this boot"
             assert condition(found, "Ready").get("status") == "True", condition(found, "Ready")
+            refusing = [taint["key"] for taint in found["spec"].get("taints", []) if taint["key"].startswith("node.kubernetes.io/")]
+            assert not refusing, f"{node.name} is Ready and still has the taints {refusing}"
             return found
 
         return patiently(described, seconds)
