@@ -74,7 +74,7 @@ def reboot(machines: list[Machine]) -> None:
 
 def playbook(lab: pathlib.Path, names: list[str], inventories: list[str], *options: str) -> str:
     """Runs playbooks of the collection with the lab's inventories and with some of those beside this file."""
-    sources = [lab / "inventory.yml", *lab.glob("kubernetes.yml"), *(E2E / name for name in inventories)]
+    sources = [lab / "inventory.yml", *sorted(lab.glob("kubernetes*.yml")), *(E2E / name for name in inventories)]
     command = ["ansible-playbook", *(f"--inventory={source}" for source in sources), *(f"serverfarm.ltsp.{name}" for name in names), *options]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
