@@ -15,6 +15,7 @@ else
 	: "${LTSP_LAB_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/ltsp-lab}"
 fi
 cache=$LTSP_LAB_CACHE
+: "${LTSP_LAB_KUBERNETES:=1.36.3}"
 collections=$cache/collections-$(printf '%s' "$root" | sha256sum | cut -c 1-12)
 
 # The version of the collection, and the package of Python's index that has the same.
@@ -52,23 +53,28 @@ supported_ansible() {
 	sed -n 's/^requires_ansible: *"\(.*\)"/ansible-core\1/p' "$root/meta/runtime.yml"
 }
 
-# make_venv NAME FILE...: a virtual environment with the newest Ansible that this machine's Python can run and with what these files
-# require, made once; its path is then in $venv.
+oldest_ansible() {
+	supported_ansible | sed 's/>=\([0-9]*\.[0-9]*\).*/==\1.*/'
+}
+
+# make_venv NAME ANSIBLE FILE...: a virtual environment with the newest Ansible of these that this machine's Python can run and with what
+# these files require, made once; its path is then in $venv.
 make_venv() {
 	name=$1
-	shift
+	requirement=$2
+	shift 2
 	need_packages python3 python3-venv
-	digest=$({ "$python" -VV && supported_ansible && cd "$root" && cat "$@" </dev/null; } | sha256sum | cut -c 1-12)
+	digest=$({ "$python" -VV && say "$requirement" && cd "$root" && cat "$@" </dev/null; } | sha256sum | cut -c 1-12)
 	venv=$cache/venv-$name-$digest
 	mkdir -p "$cache"
 	(
 		flock 8
 		[ ! -e "$venv/complete" ] || exit 0
-		say "Installing $(supported_ansible) and others into $venv"
+		say "Installing $requirement and others into $venv"
 		rm -rf "$venv"
 		cd "$root"
 		"$python" -m venv "$venv" &&
-			supported_ansible | cat - "$@" >"$venv/requirements.txt" &&
+			say "$requirement" | cat - "$@" >"$venv/requirements.txt" &&
 			"$venv/bin/pip" install --quiet --disable-pip-version-check --requirement="$venv/requirements.txt" &&
 			: >"$venv/complete"
 	) 8>"$cache/venv.lock" || die "could not make the virtual environment $venv, see above"
@@ -107,7 +113,7 @@ link_collection() {
 # What playbooks on this machine need.
 prepare_ansible() {
 	need_packages python3-apt
-	make_venv ansible scripts/lib/requirements.txt
+	make_venv ansible "${LTSP_LAB_ANSIBLE:-$(supported_ansible)}" scripts/lib/requirements.txt
 	need_collections
 	link_collection
 	export ANSIBLE_CONFIG="$root/scripts/lib/ansible.cfg" ANSIBLE_COLLECTIONS_PATH="$collections:$others"

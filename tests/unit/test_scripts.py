@@ -131,6 +131,9 @@ def test_the_ansible_to_install_is_what_the_collection_supports(commands: Comman
     requires = re.search(r'requires_ansible: "(.*)"', (ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     assert requires
     assert commands.run(functions(shell, "supported_ansible")).stdout == f"ansible-core{requires[1]}\n"
+    oldest = re.match(r">=(\d+\.\d+)", requires[1])
+    assert oldest
+    assert commands.run(functions(shell, "oldest_ansible")).stdout == f"ansible-core=={oldest[1]}.*\n"
 
 
 def test_packages_that_are_there_are_not_installed(commands: Commands, shell: list[str]) -> None:
@@ -165,7 +168,7 @@ def test_an_environment_that_was_not_finished_is_made_again(commands: Commands, 
     commands.add("dpkg-query", "echo installed")
     commands.add("python", 'case $1 in -VV) echo 3 ;; *) mkdir -p "$3/bin" && cp "$(command -v pip)" "$3/bin/pip" ;; esac')
     commands.add("pip", "")
-    broken = functions(shell, "python=python; mkdir -p $cache; make_venv x; rm $venv/complete; : >$venv/half; make_venv x; make_venv x; ls $venv")
+    broken = functions(shell, "python=python; mkdir -p $cache; make_venv x y; rm $venv/complete; : >$venv/half; make_venv x y; make_venv x y; ls $venv")
     done = commands.run(broken, LTSP_LAB_CACHE=f"{commands.directory}/cache")
     assert done.returncode == 0, done.stderr
     assert "half" not in done.stdout.split()
