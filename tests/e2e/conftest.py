@@ -9,6 +9,7 @@ import os
 import pathlib
 
 import pytest
+from boots import Second, Third, boot_with_wrong_ca, boot_without_control_plane
 from cluster import Cluster
 from machines import Machine
 
@@ -31,3 +32,13 @@ def cluster(lab: pathlib.Path) -> Cluster:
 @pytest.fixture(scope="session")
 def nodes(lab: pathlib.Path) -> dict[str, Machine]:
     return {name: Machine(lab, name) for name in ("node1", "node2")}
+
+
+@pytest.fixture(scope="session")
+def second(lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Second:
+    return boot_without_control_plane(lab, server, cluster, nodes)
+
+
+@pytest.fixture(scope="session")
+def third(second: Second, lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Third:
+    return boot_with_wrong_ca(lab, server, cluster, nodes)

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two boots of the nodes of a lab whose boot server is a pod with the address of its machine.
+
+In the first one it is behind the address of a Service, with another version of the image and an edited lts.conf, and the control plane is away.
+In the second one node1 joins by a command in its lts.conf, node2 is refused, and the pod that serves them is deleted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from machines import Machine, patiently, playbook, reboot
+
+if t.TYPE_CHECKING:
+    import pathlib
+
+    from cluster import Cluster, Object
+
+NAMESPACE = "--namespace=ltsp-server"
+SERVICE = "10.77.0.9"
+ON_HOST = ["inventory.yml", "pod.yml"]
+BALANCED = [*ON_HOST, "rejoin.yml", "pod_balanced.yml"]
+EDITED = [*BALANCED, "pod_edited.yml"]
+BY_HAND = [*EDITED, "rejoin_by_hand.yml"]
+FILES = f"http://{SERVICE}/config/nodes/52-54-00-77-00-"
+# Longer than kubelet needs for a file of a ConfigMap that nobody tells it of.
+EDIT_SECONDS = 120
+CONTROL_PLANE = "etcd kube-apiserver kube-controller-manager kube-scheduler"
+REFUSED = "none of the public keys"
+JOURNAL = "journalctl --boot --unit=kubernetes-join --output=cat"
+
+
+def pods(cluster: Cluster) -> list[Object]:
+    """Those of the boot server."""
+    found: list[Object] = cluster.get(f"{NAMESPACE} pods")["items"]
+    return found
+
+
+def generation(cluster: Cluster) -> list[tuple[str, list[int]]]:
+    """Which pods there are, and how often their containers were started again."""
+    return [(pod["metadata"]["uid"], [status["restartCount"] for status in pod["status"]["containerStatuses"]]) for pod in pods(cluster)]
+
+
+def servers(node: Machine) -> tuple[str, str]:
+    """Where the node had its boot description and its root from."""
+    environment = node.environment()
+    return environment["SERVER"], environment["LTSP_ROOT"].split("/")[2]
+
+
+def serves(server: Machine, number: int, word: str) -> None:
+    """Waits until the lts.conf of a node has this word."""
+    patiently(lambda: server.run(f"curl --silent --fail {FILES}{number:02x}.conf | grep {word}"), EDIT_SECONDS)
+
+
+@dataclasses.dataclass
+class Second:
+    """What was seen while the nodes booted behind a Service, and what they were before."""
+
+    machine_ids: dict[str, str]
+    uids: dict[str, str]
+    versions: dict[str, str]
+    pods_before_edit: list[tuple[str, list[int]]]
+    pods_after_edit: list[tuple[str, list[int]]]
+    said: dict[str, str]
+    states: dict[str, tuple[str, str]]
+    servers: dict[str, tuple[str, str]]
+    nodes: dict[str, Object]
+
+
+def boot_without_control_plane(lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Second:
+    """The control plane is away until both nodes have asked in vain."""
+    for name in nodes:
+        cluster.kubectl(f"label --overwrite node {name} e2e.example/operator={name}")
+        cluster.kubectl(f"annotate --overwrite node {name} e2e.example/operator={name}")
+        cluster.kubectl(f"taint --overwrite node {name} e2e.example/operator={name}:PreferNoSchedule")
+    machine_ids = {name: node.run("cat /etc/machine-id") for name, node in nodes.items()}
+    versions = {name: node.environment()["LTSP_VERSION"] for name, node in nodes.items()}
+    uids = {name: cluster.get(f"node {name}")["metadata"]["uid"] for name in nodes}
+    playbook(lab, ["site"], BALANCED)
+    before = generation(cluster)
+    playbook(lab, ["deploy"], EDITED)
+    serves(server, 2, "EDITED")
+    after = generation(cluster)
+    cluster.machine.run(f"systemctl stop {CONTROL_PLANE}")
+    try:
+        reboot(list(nodes.values()))
+        said = {name: node.wait_for(f"{JOURNAL} | grep -F 'answers 503: '", 180) for name, node in nodes.items()}
+        states = {name: node.state() for name, node in nodes.items()}
+    finally:
+        cluster.machine.run(f"systemctl start {CONTROL_PLANE}")
+    booted_from = {name: servers(node) for name, node in nodes.items()}
+    return Second(machine_ids, uids, versions, before, after, said, states, booted_from, {name: cluster.ready(node) for name, node in nodes.items()})
+
+
+@dataclasses.dataclass
+class Third:
+    """node1 has joined by a command in its lts.conf, node2 was refused; then the boot server's configuration was corrected."""
+
+    commanded: Object
+    journal: str
+    console: str
+    state: tuple[str, str]
+    leftovers: str
+    refused: Object
+    boot: str
+    deleted_pod: str
+    pods: list[str]
+
+
+def boot_with_wrong_ca(lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Third:
+    """The pod is deleted while node2 downloads its image."""
+    node1, node2 = nodes["node1"], nodes["node2"]
+    join = cluster.machine.run("kubeadm token create --print-join-command")
+    playbook(lab, ["kubernetes", "deploy"], BY_HAND, f"--extra-vars={{e2e_join: '{join}'}}")
+    serves(server, 1, "JOIN_K8S")
+    (pod,) = [found["metadata"] for found in pods(cluster)]
+    seen = len(node2.console())
+
+    def downloads() -> None:
+        assert re.search(r"ltsp: [0-9]+ of [0-9]+ MiB", node2.console()[seen:])
+
+    def delete_pod() -> None:
+        patiently(downloads, 300, every=0.2)
+        cluster.kubectl(f"{NAMESPACE} delete --wait=false pod {pod['name']}")
+
+    reboot([node1, node2], delete_pod)
+    journal = node2.wait_for(f"{JOURNAL} | grep -B 20 -A 5 '{REFUSED}'", 180)
+    boot = node2.boot()
+    leftovers = node2.run("ls -A /etc/kubernetes /etc/kubernetes/pki /var/lib/kubelet /run/kubernetes 2>&1; systemctl is-active kubelet || true")
+    state = node2.state()
+    refused = cluster.get("node node2")
+    console = node2.console()[seen:]
+    commanded = cluster.ready(node1)
+    return Third(commanded, journal, console, state, leftovers, refused, boot, pod["uid"], [found["metadata"]["uid"] for found in pods(cluster)])
