@@ -42,10 +42,15 @@ need_packages() {
 	command -v apt-get >/dev/null || die "these packages are missing, and this is not Debian:$missing"
 	[ "$(id -u)" -eq 0 ] || die "these packages are missing, install them as root: apt-get install$missing"
 	say "Installing$missing"
-	apt-get update -q -o APT::Update::Error-Mode=any >/dev/null || die "apt-get update failed, so$missing cannot be installed"
-	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >/dev/null ||
-		die "apt-get could not install$missing"
+	mkdir -p "$cache"
+	# Two that run beside each other must not fail for the lock of the package lists.
+	(
+		flock 8
+		apt-get update -q -o APT::Update::Error-Mode=any >/dev/null || die "apt-get update failed, so$missing cannot be installed"
+		# shellcheck disable=SC2086
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >/dev/null ||
+			die "apt-get could not install$missing"
+	) 8>"$cache/packages.lock" || exit 1
 }
 
 # The ansible-core versions that the collection supports, as pip wants them.
