@@ -62,33 +62,11 @@ options:
 """
 
 EXAMPLES = r"""
+# The settings are those of the filter serverfarm.ltsp.kubernetes_boot_server.
 - name: Show the files of a farm
   ansible.builtin.debug:
     msg: "{{ settings | serverfarm.ltsp.kubernetes_config_maps(nodes, default_image='node') }}"
   vars:
-    settings:
-      namespace: ltsp-server
-      name: ltsp-server
-      labels: {}
-      exposure: load_balancer
-      image: registry.example.org/ltsp@sha256:9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d
-      servers: {ltsp: 10.9.0.2}
-      subnets: [10.9.0.0/16]
-      http_port: 80
-      nbd_port: 10809
-      replicas: 1
-      node_selector: {}
-      affinity: {}
-      tolerations: []
-      resources: {}
-      pull_secrets: []
-      pod_annotations: {}
-      service_annotations: {}
-      external_ips: []
-      load_balancer_ip: ""
-      load_balancer_class: ""
-      grace_period: 120
-      rollout_timeout: 300
     nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
 """
 

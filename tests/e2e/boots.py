@@ -35,9 +35,8 @@ JOURNAL = "journalctl --boot --unit=kubernetes-join --output=cat"
 
 
 def pods(cluster: Cluster) -> list[Object]:
-    """Those of the boot server."""
-    found: list[Object] = cluster.get(f"{NAMESPACE} pods")["items"]
-    return found
+    """Those of the boot server, but for those that end."""
+    return [pod for pod in cluster.get(f"{NAMESPACE} pods")["items"] if "deletionTimestamp" not in pod["metadata"]]
 
 
 def generation(cluster: Cluster) -> list[tuple[str, list[int]]]:
@@ -107,6 +106,7 @@ class Third:
     leftovers: str
     refused: Object
     boot: str
+    corrected: str
     deleted_pod: str
     pods: list[str]
 
@@ -134,5 +134,6 @@ def boot_with_wrong_ca(lab: pathlib.Path, server: Machine, cluster: Cluster, nod
     state = node2.state()
     refused = cluster.get("node node2")
     console = node2.console()[seen:]
+    corrected = playbook(lab, ["kubernetes"], EDITED)
     commanded = cluster.ready(node1)
-    return Third(commanded, journal, console, state, leftovers, refused, boot, pod["uid"], [found["metadata"]["uid"] for found in pods(cluster)])
+    return Third(commanded, journal, console, state, leftovers, refused, boot, corrected, pod["uid"], [found["metadata"]["uid"] for found in pods(cluster)])

@@ -73,7 +73,7 @@ def stranger(lab: pathlib.Path, cluster: Cluster) -> t.Iterator[str]:
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("kubernetes_deploy_exposure", "pipework", "'pipework' is not a way to reach the pods: use host_network or load_balancer"),
+        ("kubernetes_deploy_exposure", "pipework", "kubernetes_deploy_exposure must be one of: host_network, load_balancer, got: pipework"),
         ("kubernetes_deploy_image", "10.77.0.1:5000/ltsp:latest", "does not say one content: write REPOSITORY@sha256:"),
         ("kubernetes_deploy_node_selector", {"e2e.example/none": "here"}, "it has no label e2e.example/none"),
         ("kubernetes_deploy_kubeconfig", "stranger", "The account of this kubeconfig lacks rights in the namespace ltsp-server"),

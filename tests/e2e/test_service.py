@@ -82,7 +82,7 @@ def test_nodes_in_ram_run_on_without_a_server(third: Third, cluster: Cluster, no
     cluster.kubectl(f"{NAMESPACE} delete deployment ltsp-server")
 
     def gone() -> None:
-        assert not pods(cluster)
+        assert not cluster.names(f"{NAMESPACE} pods")
 
     patiently(gone, 180)
     for node in nodes.values():

@@ -19,7 +19,7 @@ http: {addr: "$2:$3", tls: {certificate: $1/registry.crt, key: $1/registry.key}}
 auth: {htpasswd: {realm: test, path: $1/htpasswd}}
 EOF
 systemd-run --quiet --unit=ltsp-container-registry --collect docker-registry serve "$1/registry.yml"
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in $(seq 30); do
 	! curl --silent --fail --output /dev/null --cacert ca.crt --user builder:s3cr3t-of-the-builder "https://$2:$3/v2/" || exit 0
 	sleep 1
 done

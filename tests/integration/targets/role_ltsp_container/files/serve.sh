@@ -14,7 +14,7 @@ refused() {
 	test "$(curl --silent --max-time 10 --output /dev/null --write-out '%{http_code}' "$@")" = "$status"
 }
 up() {
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in $(seq 30); do
 		! fetch "http://$1/healthz" || return 0
 		sleep 1
 	done
