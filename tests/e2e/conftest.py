@@ -9,7 +9,7 @@ import os
 import pathlib
 
 import pytest
-from boots import Second, Third, boot_with_wrong_ca, boot_without_control_plane
+from boots import Second, Third, boot_from_machine, boot_from_service
 from cluster import Cluster
 from machines import Machine
 
@@ -35,10 +35,10 @@ def nodes(lab: pathlib.Path) -> dict[str, Machine]:
 
 
 @pytest.fixture(scope="session")
-def second(lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Second:
-    return boot_without_control_plane(lab, server, cluster, nodes)
+def second(cluster: Cluster, nodes: dict[str, Machine]) -> Second:
+    return boot_from_machine(cluster, nodes)
 
 
 @pytest.fixture(scope="session")
 def third(second: Second, lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Third:
-    return boot_with_wrong_ca(lab, server, cluster, nodes)
+    return boot_from_service(lab, server, cluster, nodes)

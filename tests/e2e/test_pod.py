@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The boot server of the running lab is a pod with its machine's address, made with tests/e2e/pod.yml, and the nodes have booted from it."""
+"""The boot server of the running lab becomes a pod with its machine's address, with tests/e2e/pod.yml, and the nodes boot from it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import typing as t
 
 import pytest
 import yaml
-from boots import NAMESPACE, ON_HOST, pods, servers
+from boots import NAMESPACE, ON_HOST, pods
 from machines import Machine, playbook
 
 if t.TYPE_CHECKING:
     import pathlib
 
+    from boots import Second
     from cluster import Cluster
 
 MACHINE = "10.77.0.3"
@@ -25,27 +26,26 @@ CONTAINERS = ["http", "nbd", "tftp"]
 
 
 @pytest.mark.parametrize("name", TRANSPORTS)
-def test_both_firmwares_boot_from_the_host_network(cluster: Cluster, nodes: dict[str, Machine], name: str) -> None:
-    cluster.ready(nodes[name])
-    assert servers(nodes[name]) == (MACHINE, MACHINE)
+def test_both_firmwares_boot_from_the_host_network(second: Second, nodes: dict[str, Machine], name: str) -> None:
+    assert second.servers[name] == (MACHINE, MACHINE)
     assert nodes[name].environment()["LTSP_ROOT"].split(":")[0] == TRANSPORTS[name]
     assert nodes[name].state() == ("running", "")
 
 
-def test_one_pod_with_one_daemon_in_each_container(cluster: Cluster) -> None:
+def test_one_pod_with_one_daemon_in_each_container(second: Second, cluster: Cluster) -> None:
     (pod,) = pods(cluster)
     assert pod["spec"]["nodeName"] == "kube-1"
     assert sorted(container["name"] for container in pod["spec"]["containers"]) == CONTAINERS
     assert [status["restartCount"] for status in pod["status"]["containerStatuses"]] == [0, 0, 0]
 
 
-def test_the_image_is_the_one_that_was_built_by_its_digest(cluster: Cluster, server: Machine) -> None:
+def test_the_image_is_the_one_that_was_built_by_its_digest(second: Second, cluster: Cluster, server: Machine) -> None:
     images = {container["image"] for pod in pods(cluster) for container in pod["spec"]["containers"]}
     assert images == {json.loads(server.run("cat /srv/ltsp/private/containers/ltsp.json"))["image"]}
     assert re.search(r"@sha256:[0-9a-f]{64}$", images.pop())
 
 
-def test_again_nothing_changes(lab: pathlib.Path) -> None:
+def test_again_nothing_changes(second: Second, lab: pathlib.Path) -> None:
     output = playbook(lab, ["site"], ON_HOST)
     changed = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", output, re.MULTILINE)
     assert {"kube-1", "ltsp-1"} <= {host for host, _count in changed}
@@ -58,7 +58,7 @@ def deployment(cluster: Cluster) -> tuple[int, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def stranger(lab: pathlib.Path, cluster: Cluster) -> t.Iterator[str]:
+def stranger(second: Second, lab: pathlib.Path, cluster: Cluster) -> t.Iterator[str]:
     """The kubeconfig of an account that may do nothing."""
     cluster.kubectl("create serviceaccount e2e-stranger")
     config = yaml.safe_load((lab / "kubeconfig").read_text(encoding="utf-8"))

@@ -25,12 +25,6 @@ LABELS = {
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_a_node_in_vain_is_a_running_node_that_says_why(second: Second, nodes: dict[str, Machine], name: str) -> None:
-    assert second.states[name] == ("running", "")
-    assert second.said[name].splitlines()[0] in nodes[name].console()
-
-
-@pytest.mark.parametrize("name", NODES)
 def test_it_boots_the_other_version(second: Second, nodes: dict[str, Machine], server: Machine, name: str) -> None:
     version = nodes[name].environment()["LTSP_VERSION"]
     assert version == server.run("readlink /srv/ltsp/public/images/node/current")
@@ -79,6 +73,11 @@ def test_nothing_piles_up(second: Second, cluster: Cluster) -> None:
 @pytest.mark.parametrize("name", NODES)
 def test_nothing_failed(second: Second, nodes: dict[str, Machine], name: str) -> None:
     assert nodes[name].state() == ("running", "")
+
+
+def test_a_node_in_vain_is_a_running_node_that_says_why(third: Third) -> None:
+    assert third.state_in_vain == ("running", "")
+    assert third.said_in_vain.splitlines()[0] in third.console
 
 
 def test_the_command_in_lts_conf_joins_the_node_again(second: Second, third: Third, nodes: dict[str, Machine]) -> None:
