@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 
 NODES = ["node1", "node2"]
 BUILDER = "10.77.0.1"
+KINDS = "configmaps,deployments,networkpolicies,poddisruptionbudgets,serviceaccounts,services"
 RUN = """
     systemctl disable --now --quiet ltsp-nbd-server nginx tftpd-hpa 2>/dev/null
     docker run --detach --name e2e --network host --read-only --tmpfs /tmp --user 0 --cap-drop ALL --cap-add NET_BIND_SERVICE {}
@@ -73,16 +74,19 @@ def test_a_wrong_digest_is_an_error_and_the_former_pod_serves_on(third: Third, r
     assert generation(cluster) == before
 
 
-def test_nodes_in_ram_run_on_without_a_server(third: Third, cluster: Cluster, nodes: dict[str, Machine]) -> None:
-    cluster.kubectl(f"{NAMESPACE} delete deployment ltsp-server")
+def test_nodes_in_ram_run_on_when_all_of_it_is_removed(third: Third, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Machine]) -> None:
+    removed = "--extra-vars=kubernetes_deploy_state=absent"
+    playbook(lab, ["deploy"], EDITED, removed)
 
     def gone() -> None:
         assert not cluster.names(f"{NAMESPACE} pods")
 
     patiently(gone, 180)
+    assert not cluster.names(f"{NAMESPACE} {KINDS} --selector=app.kubernetes.io/instance=ltsp-server")
     for node in nodes.values():
         node.run("find /rofs/usr -type f -print0 | xargs -0 cat >/dev/null")
         assert node.state() == ("running", "")
+    assert re.search(r"^kube-1 +: ok=\d+ +changed=0 ", playbook(lab, ["deploy"], EDITED, removed), re.MULTILINE)
 
 
 def test_docker_run_alone_is_a_boot_server(third: Third, record: Object, lab: pathlib.Path, nodes: dict[str, Machine], server: Machine) -> None:
