@@ -300,7 +300,7 @@ def _container(settings: Settings, name: str, protocol: str, port: int) -> dict[
         "args": [name],
         "ports": [opening],
         # No liveness probe: a daemon that dies ends its container, and one that is busy must not be killed for it.
-        "readinessProbe": {**_probe(name, port), "periodSeconds": 5, "timeoutSeconds": 5},
+        **_probe(name, port),
         "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", _last_words(settings, name, port)]}}},
         "securityContext": security,
         "resources": settings.resources,
@@ -310,9 +310,11 @@ def _container(settings: Settings, name: str, protocol: str, port: int) -> dict[
 
 
 def _probe(name: str, port: int) -> dict[str, t.Any]:
+    """Kubernetes cannot ask a UDP port. Running a program in the container is dear, so that is done until dnsmasq has its port, which it never gives up."""
     if name == "tftp":
-        return {"exec": {"command": ["grep", "-Eq", f"^ *[0-9]+: [0-9A-F]{{8}}:{port:04X} ", "/proc/net/udp"]}}
-    return {"tcpSocket": {"port": name}}
+        bound = ["grep", "-Eq", f"^ *[0-9]+: [0-9A-F]{{8}}:{port:04X} ", "/proc/net/udp"]
+        return {"startupProbe": {"exec": {"command": bound}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60}}
+    return {"readinessProbe": {"tcpSocket": {"port": name}, "periodSeconds": 5, "timeoutSeconds": 5}}
 
 
 def _last_words(settings: Settings, name: str, port: int) -> str:
