@@ -21,6 +21,8 @@ SUFFIXES = (".json", ".cfg")
 _HTTP_PORT, _NBD_PORT = 80, 10809
 # GRUB splits a command line at blanks and gives quotes, backslashes, dollars and globs a meaning of its own.
 _WRITABLE = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
+# GRUB's own variable, for a machine whose description names no server.
+_LOADER_SERVER = "$net_default_server"
 _SHOWN_PROBLEMS = 10
 
 
@@ -36,7 +38,7 @@ class Ports(t.NamedTuple):
 
 
 class Description(t.TypedDict):
-    """What one machine boots. A machine that nobody knows has neither name nor addresses."""
+    """What one machine boots. One that nobody knows has neither name nor addresses, and may have no server but the one that it got its loader from."""
 
     schema: int
     name: t.Optional[str]
@@ -44,7 +46,7 @@ class Description(t.TypedDict):
     ip: t.Optional[str]
     image: str
     image_version: t.Optional[str]
-    server: str
+    server: t.Optional[str]
     http_port: int
     nbd_port: int
     transports: list[str]
@@ -82,7 +84,7 @@ def describe(node: Mapping[str, t.Any], mac: str | None, ports: Ports) -> Descri
         ip=node["ip"] if mac else None,
         image=node["image"],
         image_version=node["image_version"] or None,
-        server=node["server_address"],
+        server=node["server_address"] if mac else node.get("server_address") or None,
         http_port=ports.http,
         nbd_port=ports.nbd,
         transports=list(node["transports"]),
@@ -164,5 +166,6 @@ def _root(description: Description, transport: str) -> str:
 
 
 def _authority(description: Description, transport: str) -> str:
+    server = description["server"] or _LOADER_SERVER
     port, usual = (description["http_port"], _HTTP_PORT) if transport == "http" else (description["nbd_port"], _NBD_PORT)
-    return description["server"] if port == usual else f"{description['server']}:{port}"
+    return server if port == usual else f"{server}:{port}"

@@ -14,7 +14,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf_keys
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf_keys, _net
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -272,6 +272,29 @@ def resolved_text(parameters: Mapping[str, Value]) -> str:
     if not parameters:
         return NO_PARAMETERS
     return "[default]\n" + "".join(f'{key}="{value.value}"\n' for key, value in parameters.items())
+
+
+def resolved_files(document: Document, nodes: Iterable[Mapping[str, t.Any]]) -> dict[str, bytes]:
+    """The files of all nodes, name to content: one for each MAC address, because a section may be named by it."""
+    reader = Reader(document)
+    owners: dict[str, str] = {}
+    files = {}
+    for node in nodes:
+        for address in node["macs"]:
+            try:
+                mac = _net.normalize_mac(address)
+            except ValueError as error:
+                raise LtsConfError(f"node {node['hostname']}: {error}") from error
+            if mac in owners:
+                raise LtsConfError(f"nodes {owners[mac]} and {node['hostname']} have the same MAC address {mac}: correct one of them")
+            owners[mac] = node["hostname"]
+            parameters = reader.parameters(Identity(node["hostname"], node["ip"] or "", mac))
+            files[f"{_net.mac_dashes(mac)}.conf"] = encode(resolved_text(parameters))
+    return files
+
+
+def encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def section_changes(sections: Iterable[Mapping[str, t.Any]]) -> list[SectionChange]:

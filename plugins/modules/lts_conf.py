@@ -216,7 +216,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _ltsp_conf, _net
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _ltsp_conf
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -231,10 +231,6 @@ class Module(AnsibleModule):  # type: ignore[misc]
 def fail(module: AnsibleModule, message: str) -> t.NoReturn:
     module.fail_json(msg=message, path=module.params["path"])
     raise AssertionError
-
-
-def encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def decode(data: bytes) -> str:
@@ -252,31 +248,13 @@ def read(path: str) -> str:
 def write(path: str, text: str, private: bool) -> None:
     """Replace the file and keep its mode and owner; a new one is private until its mode is set."""
     if not os.path.exists(path):
-        _files.write_file(path, encode(text), 0o600 if private else 0o644)
+        _files.write_file(path, _lts_conf.encode(text), 0o600 if private else 0o644)
         return
     before = os.stat(path)
-    _files.write_file(path, encode(text), stat.S_IMODE(before.st_mode))
+    _files.write_file(path, _lts_conf.encode(text), stat.S_IMODE(before.st_mode))
     after = os.stat(path)
     if (before.st_uid, before.st_gid) != (after.st_uid, after.st_gid):
         os.chown(path, before.st_uid, before.st_gid)
-
-
-def resolved_files(module: AnsibleModule, document: _lts_conf.Document) -> dict[str, bytes]:
-    reader = _lts_conf.Reader(document)
-    owners: dict[str, str] = {}
-    files = {}
-    for node in module.params["nodes"]:
-        for address in node["macs"]:
-            try:
-                mac = _net.normalize_mac(address)
-            except ValueError as error:
-                fail(module, f"node {node['hostname']}: {error}")
-            if mac in owners:
-                fail(module, f"nodes {owners[mac]} and {node['hostname']} have the same MAC address {mac}: correct one of them")
-            owners[mac] = node["hostname"]
-            parameters = reader.parameters(_lts_conf.Identity(node["hostname"], node["ip"] or "", mac))
-            files[f"{_net.mac_dashes(mac)}.conf"] = encode(_lts_conf.resolved_text(parameters))
-    return files
 
 
 def compose(module: AnsibleModule, before: str, sections: list[dict[str, t.Any]]) -> _lts_conf.Document:
@@ -323,7 +301,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     write_path = before != after or not os.path.exists(path)
     plan = _files.DirectoryChange({}, [], {})
     if nodes_path:
-        plan = _files.plan_directory(nodes_path, resolved_files(module, document), (".conf",))
+        plan = _files.plan_directory(nodes_path, _lts_conf.resolved_files(document, module.params["nodes"]), (".conf",))
 
     result: dict[str, t.Any] = {
         "path": module.params["path"],

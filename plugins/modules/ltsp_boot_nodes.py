@@ -83,9 +83,8 @@ options:
     type: dict
     suboptions:
       server_address:
-        description: IPv4 address of the boot server.
+        description: IPv4 address of the boot server. Without one, it is the server that the loader came from.
         type: str
-        required: true
       image:
         description: Name of the image.
         type: str
@@ -168,7 +167,6 @@ EXAMPLES = r"""
       {{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers'])
       | serverfarm.ltsp.ltsp_columns('name', 'macs', 'ip', 'server', 'server_address', 'image', 'image_version', 'kernel_args') }}
     default:
-      server_address: 10.77.0.1
       image: node
 
 - name: Read the images of this server
@@ -245,7 +243,6 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 def main() -> None:
     boot: dict[str, t.Any] = {
-        "server_address": {"type": "str", "required": True},
         "image": {"type": "str", "required": True},
         "image_version": {"type": "str"},
         "transports": {"type": "list", "elements": "str", "choices": ["http", "nbd"], "default": ["http", "nbd"]},
@@ -258,12 +255,13 @@ def main() -> None:
         "macs": {"type": "list", "elements": "str", "required": True},
         "ip": {"type": "str", "required": True},
         "server": {"type": "str", "required": True},
+        "server_address": {"type": "str", "required": True},
     }
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": {**machine, **boot}},
-            "default": {"type": "dict", "options": boot},
+            "default": {"type": "dict", "options": {**boot, "server_address": {"type": "str"}}},
             "http_port": {"type": "int", "default": 80},
             "nbd_port": {"type": "int", "default": 10809},
             "images": {"type": "list", "elements": "dict"},

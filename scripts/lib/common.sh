@@ -18,6 +18,10 @@ cache=$LTSP_LAB_CACHE
 : "${LTSP_LAB_KUBERNETES:=1.36.3}"
 collections=$cache/collections-$(printf '%s' "$root" | sha256sum | cut -c 1-12)
 
+# The version of the collection, and the package of Python's index that has the same.
+kubernetes_core=5.4.1
+kubernetes_core_package=ansible==11.13.0
+
 say() {
 	printf '%s\n' "$*"
 }
@@ -81,6 +85,30 @@ make_venv() {
 	) 8>"$cache/venv.lock" || die "could not make the virtual environment $venv, see above"
 }
 
+# The collections of others that this one needs, made once with the Ansible of $venv; their path is then in $others.
+need_collections() {
+	others=$cache/collections-kubernetes.core-$kubernetes_core
+	(
+		flock 8
+		[ ! -d "$others" ] || exit 0
+		say "Installing the collection kubernetes.core $kubernetes_core into $others"
+		rm -rf "$others.new"
+		mkdir -p "$others.new"
+		"$venv/bin/ansible-galaxy" collection install --timeout=10 --no-deps --collections-path="$others.new" \
+			"kubernetes.core:$kubernetes_core" >"$others.log" 2>&1 || {
+			say "  out of $kubernetes_core_package, because Ansible Galaxy does not give it: see $others.log"
+			"$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest="$others.new" "$kubernetes_core_package" &&
+				"$venv/bin/python" -c '
+import sys, zipfile
+wheel = zipfile.ZipFile(sys.argv[2])
+wheel.extractall(sys.argv[1], [name for name in wheel.namelist() if name.startswith("ansible_collections/kubernetes/core/")])
+' "$others.new" "$others.new"/*.whl &&
+				rm "$others.new"/*.whl
+		} &&
+			mv --no-target-directory "$others.new" "$others"
+	) 8>"$cache/collections.lock" || die "could not get the collection kubernetes.core $kubernetes_core, see above and $others.log"
+}
+
 # Ansible finds collections by their place only.
 link_collection() {
 	mkdir -p "$collections/ansible_collections/serverfarm"
@@ -90,9 +118,10 @@ link_collection() {
 # What playbooks on this machine need.
 prepare_ansible() {
 	need_packages python3-apt
-	make_venv ansible "${LTSP_LAB_ANSIBLE:-$(supported_ansible)}"
+	make_venv ansible "${LTSP_LAB_ANSIBLE:-$(supported_ansible)}" scripts/lib/requirements.txt
+	need_collections
 	link_collection
-	export ANSIBLE_CONFIG="$root/scripts/lib/ansible.cfg" ANSIBLE_COLLECTIONS_PATH="$collections"
+	export ANSIBLE_CONFIG="$root/scripts/lib/ansible.cfg" ANSIBLE_COLLECTIONS_PATH="$collections:$others"
 	ansible=$venv
 }
 

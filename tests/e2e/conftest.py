@@ -9,6 +9,7 @@ import os
 import pathlib
 
 import pytest
+from boots import Second, Third, boot_from_machine, boot_from_service
 from cluster import Cluster
 from machines import Machine
 
@@ -31,3 +32,13 @@ def cluster(lab: pathlib.Path) -> Cluster:
 @pytest.fixture(scope="session")
 def nodes(lab: pathlib.Path) -> dict[str, Machine]:
     return {name: Machine(lab, name) for name in ("node1", "node2")}
+
+
+@pytest.fixture(scope="session")
+def second(cluster: Cluster, nodes: dict[str, Machine]) -> Second:
+    return boot_from_machine(cluster, nodes)
+
+
+@pytest.fixture(scope="session")
+def third(second: Second, lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Third:
+    return boot_from_service(lab, server, cluster, nodes)

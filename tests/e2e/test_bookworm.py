@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A node of a running lab has an image of Debian 12, which was built and given to it by tests/e2e/bookworm.yml."""
+"""A node of a running lab has an image of Debian 12, which was built and given to it by tests/e2e/article.yml."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if t.TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def node(lab: pathlib.Path) -> Machine:
     node = Machine(lab, "node2")
-    if node.environment()["LTSP_IMAGE"] != "bookworm":
+    if node.environment()["LTSP_IMAGE"] != "article":
         reboot([node])
     return node
 
 
 def test_it_is_debian_12(node: Machine) -> None:
-    assert node.environment()["LTSP_IMAGE"] == "bookworm"
+    assert node.environment()["LTSP_IMAGE"] == "article"
     assert node.run(". /etc/os-release && echo $VERSION_CODENAME") == "bookworm"
 
 
@@ -36,4 +36,4 @@ def test_it_is_the_node_that_it_was(node: Machine) -> None:
 
 def test_nothing_failed(node: Machine) -> None:
     assert node.state() == ("running", "")
-    assert node.run("cat /etc/e2e-rcfile") == f"{node.name}-of-bookworm"
+    assert node.run("cat /etc/e2e-rcfile") == f"{node.name}-of-article"

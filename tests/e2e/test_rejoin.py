@@ -1,106 +1,61 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nodes of a running lab come back to its cluster.
-
-They boot twice: into the version of the image that tests/e2e/rejoin.yml has made, while the control plane is away; and with tests/e2e/rejoin_by_hand.yml.
-"""
+"""The nodes of a running lab come back to its cluster after the two boots of boots.py."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import typing as t
 
 import pytest
-from machines import Machine, playbook, reboot
+from boots import REFUSED
 
 if t.TYPE_CHECKING:
-    import pathlib
-
-    from cluster import Cluster, Object
+    from boots import Second, Third
+    from cluster import Cluster
+    from machines import Machine
 
 NODES = ["node1", "node2"]
-INVENTORIES = ["inventory.yml", "rejoin.yml"]
+MEMBERS = ["kube-1", *NODES]
 LABELS = {
     "node1": {"e2e.example/rack": "rack1", "e2e.example/image": "second", "e2e.example/operator": "node1"},
     "node2": {"e2e.example/rack": "rack2", "e2e.example/operator": "node2"},
 }
-CONTROL_PLANE = "etcd kube-apiserver kube-controller-manager kube-scheduler"
-REFUSED = "none of the public keys"
-JOURNAL = "journalctl --boot --unit=kubernetes-join --output=cat"
-
-
-@dataclasses.dataclass
-class Boot:
-    """What was seen while the nodes booted, and what they were before."""
-
-    machine_ids: dict[str, str]
-    uids: dict[str, str]
-    versions: dict[str, str]
-    said: dict[str, str]
-    states: dict[str, tuple[str, str]]
-    nodes: dict[str, Object]
-
-
-@pytest.fixture(scope="module")
-def second(cluster: Cluster, nodes: dict[str, Machine]) -> Boot:
-    """The boot into the other version, with the control plane away until both nodes have asked in vain."""
-    for name in nodes:
-        cluster.kubectl(f"label --overwrite node {name} e2e.example/operator={name}")
-        cluster.kubectl(f"annotate --overwrite node {name} e2e.example/operator={name}")
-        cluster.kubectl(f"taint --overwrite node {name} e2e.example/operator={name}:PreferNoSchedule")
-    machine_ids = {name: node.run("cat /etc/machine-id") for name, node in nodes.items()}
-    versions = {name: node.environment()["LTSP_VERSION"] for name, node in nodes.items()}
-    uids = {name: cluster.get(f"node {name}")["metadata"]["uid"] for name in nodes}
-    cluster.machine.run(f"systemctl stop {CONTROL_PLANE}")
-    try:
-        reboot(list(nodes.values()))
-        said = {name: node.wait_for(f"{JOURNAL} | grep -F 'answers 503: '", 180) for name, node in nodes.items()}
-        states = {name: node.state() for name, node in nodes.items()}
-    finally:
-        cluster.machine.run(f"systemctl start {CONTROL_PLANE}")
-    return Boot(machine_ids, uids, versions, said, states, {name: cluster.ready(node) for name, node in nodes.items()})
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_a_node_in_vain_is_a_running_node_that_says_why(second: Boot, nodes: dict[str, Machine], name: str) -> None:
-    assert second.states[name] == ("running", "")
-    assert second.said[name].splitlines()[0] in nodes[name].console()
-
-
-@pytest.mark.parametrize("name", NODES)
-def test_it_boots_the_other_version(second: Boot, nodes: dict[str, Machine], server: Machine, name: str) -> None:
+def test_it_boots_the_other_version(second: Second, nodes: dict[str, Machine], server: Machine, name: str) -> None:
     version = nodes[name].environment()["LTSP_VERSION"]
     assert version == server.run("readlink /srv/ltsp/public/images/node/current")
     assert version != second.versions[name]
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_the_module_that_was_built_for_the_image_is_loaded(second: Boot, nodes: dict[str, Machine], name: str) -> None:
+def test_the_module_that_was_built_for_the_image_is_loaded(second: Second, nodes: dict[str, Machine], name: str) -> None:
     node = nodes[name]
     assert node.run("cat /sys/module/ltsp_e2e/parameters/greeting") == "built against the image's kernel"
     assert node.run("modinfo --field=vermagic ltsp_e2e").split()[0] == node.run("uname --kernel-release")
 
 
-def test_what_the_module_was_built_with_is_not_in_the_image(second: Boot, nodes: dict[str, Machine]) -> None:
+def test_what_the_module_was_built_with_is_not_in_the_image(second: Second, nodes: dict[str, Machine]) -> None:
     nodes["node2"].run("[ ! -e /usr/bin/gcc ] && [ ! -e /usr/src/ltsp_e2e ] && ! ls -d /usr/src/linux-headers-*")
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_it_is_the_machine_and_the_node_that_it_was(second: Boot, nodes: dict[str, Machine], name: str) -> None:
+def test_it_is_the_machine_and_the_node_that_it_was(second: Second, nodes: dict[str, Machine], name: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", second.machine_ids[name])
     assert nodes[name].run("cat /etc/machine-id") == second.machine_ids[name]
     assert second.nodes[name]["metadata"]["uid"] == second.uids[name]
     nodes[name].run("[ ! -e /e2e-written ]")
 
 
-def test_the_machines_differ(second: Boot) -> None:
+def test_the_machines_differ(second: Second) -> None:
     assert len(set(second.machine_ids.values())) == len(NODES)
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_what_the_operator_gave_the_node_is_kept_and_the_inventory_is_followed(second: Boot, name: str) -> None:
+def test_what_the_operator_gave_the_node_is_kept_and_the_inventory_is_followed(second: Second, name: str) -> None:
     metadata = second.nodes[name]["metadata"]
     assert {key: value for key, value in metadata["labels"].items() if key.startswith("e2e.example/")} == LABELS[name]
     assert metadata["annotations"]["e2e.example/operator"] == name
@@ -108,48 +63,24 @@ def test_what_the_operator_gave_the_node_is_kept_and_the_inventory_is_followed(s
     assert taints == {"e2e.example/operator": "PreferNoSchedule", **({"e2e.example/only": "NoSchedule"} if name == "node2" else {})}
 
 
-def test_nothing_piles_up(second: Boot, cluster: Cluster, nodes: dict[str, Machine]) -> None:
-    assert cluster.names("nodes") == NODES
+def test_nothing_piles_up(second: Second, cluster: Cluster) -> None:
+    assert cluster.names("nodes") == MEMBERS
     requesters = cluster.requesters()
-    assert len(requesters) == len(set(requesters)) == len(nodes)
+    assert len(requesters) == len(set(requesters)) == len(MEMBERS)
     assert cluster.credentials() == []
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_nothing_failed(second: Boot, nodes: dict[str, Machine], name: str) -> None:
+def test_nothing_failed(second: Second, nodes: dict[str, Machine], name: str) -> None:
     assert nodes[name].state() == ("running", "")
 
 
-@dataclasses.dataclass
-class Third:
-    """node1 has joined by a command in its lts.conf, node2 was refused; then the boot server's configuration was corrected."""
-
-    commanded: Object
-    journal: str
-    console: str
-    state: tuple[str, str]
-    leftovers: str
-    refused: Object
-    boot: str
+def test_a_node_in_vain_is_a_running_node_that_says_why(third: Third) -> None:
+    assert third.state_in_vain == ("running", "")
+    assert third.said_in_vain.splitlines()[0] in third.console
 
 
-@pytest.fixture(scope="module")
-def third(second: Boot, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Machine]) -> Third:
-    node1, node2 = nodes["node1"], nodes["node2"]
-    join = cluster.machine.run("kubeadm token create --print-join-command")
-    playbook(lab, ["server", "kubernetes"], [*INVENTORIES, "rejoin_by_hand.yml"], f"--extra-vars={{e2e_join: '{join}'}}")
-    seen = len(node2.console())
-    reboot([node1, node2])
-    journal = node2.wait_for(f"{JOURNAL} | grep -B 20 -A 5 '{REFUSED}'", 180)
-    boot = node2.boot()
-    leftovers = node2.run("ls -A /etc/kubernetes /etc/kubernetes/pki /var/lib/kubelet /run/kubernetes 2>&1; systemctl is-active kubelet || true")
-    state = node2.state()
-    refused = cluster.get("node node2")
-    console = node2.console()[seen:]
-    return Third(cluster.ready(node1), journal, console, state, leftovers, refused, boot)
-
-
-def test_the_command_in_lts_conf_joins_the_node_again(second: Boot, third: Third, nodes: dict[str, Machine]) -> None:
+def test_the_command_in_lts_conf_joins_the_node_again(second: Second, third: Third, nodes: dict[str, Machine]) -> None:
     assert third.commanded["metadata"]["uid"] == second.uids["node1"]
     assert nodes["node1"].run("systemctl is-active ltsp-rc kubelet").split() == ["active", "active"]
     assert nodes["node1"].run("systemctl is-enabled kubernetes-join || true") in ("masked", "masked-runtime")
@@ -168,9 +99,8 @@ def test_a_refused_join_leaves_nothing(third: Third, cluster: Cluster) -> None:
     assert third.leftovers.splitlines()[-1] in ("inactive", "failed")
 
 
-def test_the_corrected_boot_server_lets_the_node_in_without_a_boot(third: Third, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Machine]) -> None:
-    output = playbook(lab, ["kubernetes"], INVENTORIES)
-    assert re.search(r"^ltsp-1 +: ok=\d+ +changed=[1-9]", output, re.MULTILINE), output
+def test_the_corrected_boot_server_lets_the_node_in_without_a_boot(third: Third, cluster: Cluster, nodes: dict[str, Machine]) -> None:
+    assert re.search(r"^ltsp-1 +: ok=\d+ +changed=[1-9]", third.corrected, re.MULTILINE), third.corrected
     assert cluster.ready(nodes["node2"])["status"]["nodeInfo"]["bootID"] == third.boot
-    assert cluster.names("nodes") == NODES
+    assert cluster.names("nodes") == MEMBERS
     assert nodes["node2"].state() == ("running", "")

@@ -13,8 +13,10 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import typing as t
+import zipfile
 
 import pytest
 import yaml
@@ -71,7 +73,7 @@ def test_help_is_for_everybody(commands: Commands) -> None:
     done = commands.run(lab("--help"))
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: scripts/lab")
-    for option in ("--kubernetes", "--nodes", "--console", "--down"):
+    for option in ("--kubernetes", "--server", "--nodes", "--console", "--down"):
         assert option in done.stdout
 
 
@@ -85,7 +87,12 @@ def test_help_is_for_everybody(commands: Commands) -> None:
         (["--nodes", ""], "--nodes wants a number, not"),
         (["--nodes", "0"], "--nodes wants a number from 1 to 99, not 0"),
         (["--nodes", "100"], "--nodes wants a number from 1 to 99, not 100"),
+        (["--nodes=two"], "--nodes wants a number, not two"),
         (["--console"], "--console wants a value"),
+        (["--server"], "--server wants a value"),
+        (["--server=pod"], "--server wants systemd or kubernetes, not pod"),
+        (["--server", ""], "--server wants systemd or kubernetes, not"),
+        (["--kubernetes=yes"], "what is --kubernetes=yes?"),
     ],
 )
 def test_wrong_arguments_are_named(commands: Commands, arguments: list[str], message: str) -> None:
@@ -95,7 +102,7 @@ def test_wrong_arguments_are_named(commands: Commands, arguments: list[str], mes
     assert "Usage:" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--kubernetes"], ["--down"], ["--console", "node1"]])
+@pytest.mark.parametrize("arguments", [[], ["--kubernetes"], ["--server=kubernetes"], ["--down"], ["--console", "node1"]])
 def test_who_is_not_root_is_told_so_and_nothing_happens(commands: Commands, arguments: list[str]) -> None:
     commands.add("id", "echo 1000")
     done = commands.run(lab(*arguments))
@@ -169,7 +176,52 @@ def test_an_environment_that_was_not_finished_is_made_again(commands: Commands, 
     assert len([call for call in commands.calls() if call.startswith("python -m venv")]) == 2
 
 
-PROGRAMS = ("kubeadm", "kubelet", "kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+def collection_from(machine: Commands, shell: list[str]) -> subprocess.CompletedProcess[str]:
+    """need_collections twice, in an environment whose pip finds a package with two collections."""
+    with zipfile.ZipFile(machine.directory / "ansible.whl", "w") as wheel:
+        for name in ("kubernetes/core/MANIFEST.json", "community/general/MANIFEST.json"):
+            wheel.writestr(f"ansible_collections/{name}", "{}")
+    script = "mkdir -p $cache; venv=$HOME/venv; need_collections; need_collections; cd $others; find . -type f"
+    return machine.run(functions(shell, script), LTSP_LAB_CACHE=f"{machine.directory}/cache")
+
+
+@pytest.fixture
+def environment(commands: Commands) -> Commands:
+    (commands.directory / "venv/bin").mkdir(parents=True)
+    commands.add("venv/bin/python", f'exec {sys.executable} "$@"')
+    commands.add("venv/bin/pip", 'for option; do case $option in --dest=*) cp "$HOME/ansible.whl" "${option#*=}/" ;; esac; done')
+    return commands
+
+
+def test_the_collection_of_others_comes_from_galaxy_once(environment: Commands, shell: list[str]) -> None:
+    environment.add(
+        "venv/bin/ansible-galaxy",
+        'for option; do case $option in --collections-path=*) mkdir "${option#*=}/x"; : >"${option#*=}/x/from-galaxy" ;; esac; done',
+    )
+    done = collection_from(environment, shell)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["./x/from-galaxy"]
+    (call,) = environment.calls()
+    assert re.search(r" kubernetes\.core:[0-9.]+$", call)
+
+
+def test_where_galaxy_cannot_be_reached_it_comes_out_of_a_package(environment: Commands, shell: list[str]) -> None:
+    environment.add("venv/bin/ansible-galaxy", "exit 1")
+    done = collection_from(environment, shell)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[2:] == ["./ansible_collections/kubernetes/core/MANIFEST.json"]
+
+
+def test_a_collection_that_cannot_be_had_leaves_nothing_that_looks_like_it(environment: Commands, shell: list[str]) -> None:
+    environment.add("venv/bin/ansible-galaxy", "exit 1")
+    environment.add("venv/bin/pip", "exit 1")
+    done = collection_from(environment, shell)
+    assert done.returncode == 1
+    assert "could not get the collection kubernetes.core" in done.stderr
+    assert not [path for path in (environment.directory / "cache").iterdir() if re.search("core-[0-9.]*[0-9]$", path.name)]
+
+
+PROGRAMS = ("kubeadm", "kubelet", "kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 # A download: what --output names gets the program's name, or its checksum, from the URL.
 CURL = """
 while [ $# -gt 1 ]; do
@@ -193,8 +245,10 @@ case $* in
         echo "local ${GOTOOLCHAIN-unset} $0"
         while [ "$1" != -o ]; do shift; done
         [ -z "$BROKEN" ] || { echo "no space left on device"; exit 1; }
-        for package in kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler; do
-            echo "built by $0 with ${GOTOOLCHAIN-unset}" >"$2$package" && chmod 0755 "$2$package"
+        bin=$2
+        shift 2
+        for package; do
+            echo "built by $0 with ${GOTOOLCHAIN-unset}" >"$bin${package##*/}" && chmod 0755 "$bin${package##*/}"
         done ;;
     *) exit 9 ;;
 esac
@@ -241,6 +295,28 @@ def test_kubernetes_comes_from_its_release_once(machine: Commands) -> None:
     assert binaries(machine).stdout == ""
     assert machine.calls() == calls
     assert [path.name for path in (machine.directory / "cache").iterdir() if path.is_dir()] == ["kubernetes-1.36.3"]
+
+
+def test_a_cache_that_has_some_programs_gets_the_others(machine: Commands) -> None:
+    assert binaries(machine).returncode == 0
+    directory = machine.directory / "cache/kubernetes-1.36.3/bin"
+    (directory / "kube-proxy").unlink()
+    (directory / "kubelet").write_text("as it was", encoding="utf-8")
+    machine.calls_file.write_text("", encoding="utf-8")
+    done = binaries(machine)
+    assert done.returncode == 0, done.stderr
+    assert programs_of(machine) == {**{name: name for name in PROGRAMS}, "kubelet": "as it was"}
+    assert not [call for call in machine.calls() if "kubelet" in call]
+
+
+def test_a_program_that_is_missing_is_built_alone(machine: Commands) -> None:
+    assert binaries(machine).returncode == 0
+    (machine.directory / "cache/kubernetes-1.36.3/bin/kube-proxy").unlink()
+    machine.add("curl", "exit 7")
+    done = binaries(machine)
+    assert done.returncode == 0, done.stderr
+    assert programs_of(machine)["kubelet"] == "kubelet"
+    assert programs_of(machine)["kube-proxy"].startswith("built by ")
 
 
 def test_a_program_that_is_not_the_released_one_is_refused(machine: Commands) -> None:
@@ -351,8 +427,19 @@ def test_container_images_are_made_once_and_the_same_again(machine: Commands) ->
 
 def test_what_kubernetes_adds_to_the_inventory_is_complete() -> None:
     template = (ROOT / "scripts/lib/kubernetes.yml").read_text(encoding="utf-8")
+    server = (ROOT / "scripts/lib/kubernetes-server.yml").read_text(encoding="utf-8")
     script = (ROOT / "scripts/lab").read_text(encoding="utf-8")
-    assert set(re.findall(r"@(\w+)@", template)) == set(re.findall(r"s\|@(\w+)@\|", script))
-    (part,) = yaml.safe_load(template)["ltsp_servers"]["vars"]["ltsp_image_parts"]
+    assert set(re.findall(r"@(\w+)@", template + server)) == set(re.findall(r"s\|@(\w+)@\|", script))
+    (part,) = yaml.safe_load(template)["all"]["vars"]["ltsp_image_parts"]
     network = json.loads(next(file["content"] for file in part["files"] if file["path"].endswith(".conflist")).replace("NUMBER", "11"))
     assert network["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.244.11.0/24"}]]
+
+
+def test_variables_of_roles_in_the_inventory_exist() -> None:
+    known = set()
+    for role in (ROOT / "roles").iterdir():
+        known |= set(yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+    for name in ("kubernetes.yml", "kubernetes-server.yml"):
+        inventory = yaml.safe_load((ROOT / "scripts/lib" / name).read_text(encoding="utf-8"))
+        given = {variable for group in inventory.values() for variable in group.get("vars", {})}
+        assert given <= known

@@ -93,6 +93,18 @@ def test_an_unknown_machine_is_called_by_its_mac_address_and_gets_the_whole_lts_
     assert (description["name"], description["mac"], description["ip"]) == (None, None, None)
 
 
+def test_an_unknown_machine_without_a_server_stays_with_the_one_that_its_loader_came_from() -> None:
+    machine = default(image_version=VERSION)
+    del machine["server_address"]
+    for anonymous in (machine, {**machine, "server_address": None}):
+        files = _boot.boot_files([], anonymous, _boot.Ports(8080, 10809))
+        text = files["default.cfg"].decode()
+        assert 'set ltsp_http="(http,$net_default_server:8080)"' in text
+        assert " ltsp.root=http://$net_default_server:8080${ltsp_squashfs},nbd://$net_default_server/${ltsp_export} " in text
+        assert " ltsp.conf=http://$net_default_server:8080/config/lts.conf " in text
+        assert json.loads(files["default.json"])["server"] is None
+
+
 def test_a_pinned_version_is_read_instead_of_the_current_one() -> None:
     lines = script(image_version=VERSION)
     assert f'source "/images/node/{VERSION}/boot.cfg"' in lines

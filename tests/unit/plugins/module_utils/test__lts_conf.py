@@ -424,3 +424,19 @@ def test_each_kind_of_glob_matches_as_in_the_shell():
     names = ["a", "b", "c", "ac", "abc", "a.c", "axc", "]", "]x", "-", "-x", "2", "*", "?", "[", "A"]
     pairs = list(itertools.product(patterns, names))
     assert [bool(_lts_conf.glob_pattern(pattern).fullmatch(name)) for pattern, name in pairs] == shell_matches(["sh"], pairs)
+
+
+def test_each_card_of_a_node_has_its_file() -> None:
+    document = Document('[node1]\nA="1"\n[52:54:00:00:00:02]\nA="2"\nB="3"\n')
+    nodes = [{"hostname": "node1", "ip": "10.0.0.1", "macs": ["52-54-00-00-00-01"]}, {"hostname": "node2", "ip": None, "macs": ["5254.0000.0002"]}]
+    assert _lts_conf.resolved_files(document, nodes) == {
+        "52-54-00-00-00-01.conf": b'[default]\nA="1"\n',
+        "52-54-00-00-00-02.conf": b'[default]\nA="2"\nB="3"\n',
+    }
+
+
+@pytest.mark.parametrize(("mac", "message"), [("52:54:00:00:00:01", "nodes node1 and node2 have the same MAC address"), ("52:54", "node node2: ")])
+def test_a_mac_address_that_cannot_be_names_its_node(mac: str, message: str) -> None:
+    nodes = [{"hostname": "node1", "ip": "", "macs": ["52:54:00:00:00:01"]}, {"hostname": "node2", "ip": "", "macs": [mac]}]
+    with pytest.raises(LtsConfError, match=message):
+        _lts_conf.resolved_files(Document(""), nodes)

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.serverfarm.ltsp.plugins.modules import ltsp_boot_nodes
 
 NODE = {"name": "node1", "macs": ["52:54:00:77:00:01"], "ip": "10.77.0.11", "server": "ltsp-1", "server_address": "10.77.0.1", "image": "node"}
-DEFAULT = {"server_address": "10.77.0.1", "image": "node"}
+DEFAULT = {"image": "node"}
 FILES = ["52-54-00-77-00-01.cfg", "52-54-00-77-00-01.json"]
 
 
@@ -56,6 +56,13 @@ def test_files_come_stay_and_go_with_their_nodes(directory: pathlib.Path) -> Non
     third = run(directory, [])
     assert (third["changed"], third["written"], third["removed"]) == (True, [], [*FILES, "default.cfg", "default.json"])
     assert names(directory) == ["notes.txt"]
+
+
+def test_machines_that_nobody_knows_may_have_a_server(directory: pathlib.Path) -> None:
+    run(directory, [], default={**DEFAULT, "server_address": "10.77.0.1"})
+    assert json.loads((directory / "default.json").read_text(encoding="utf-8"))["server"] == "10.77.0.1"
+    run(directory, [], default=DEFAULT)
+    assert json.loads((directory / "default.json").read_text(encoding="utf-8"))["server"] is None
 
 
 def test_a_check_shows_the_change_and_makes_none(directory: pathlib.Path) -> None:

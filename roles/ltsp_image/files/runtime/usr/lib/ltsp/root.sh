@@ -160,7 +160,7 @@ ltsp_watch() {
 		ltsp_have=$ltsp_now
 		if [ "$ltsp_idle" -ge 30 ]; then
 			kill "$1"
-		elif [ $((ltsp_count % 5)) = 0 ]; then
+		elif [ $((ltsp_count % 5)) = 1 ]; then
 			ltsp_log 5 "$((ltsp_have / 1048576)) of $(($3 / 1048576)) MiB"
 		fi
 	done

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: kubernetes_config_maps
+version_added: 0.3.0
+short_description: Make the ConfigMaps of a boot server on Kubernetes
+author:
+  - The serverfarm.ltsp contributors (@serverfarm)
+description:
+  - Returns the ConfigMaps with the files that say what each node boots, and with lts.conf.
+  - "The files of a node are in one of 64 ConfigMaps, which its name chooses: a change of one node changes one object. Those without a node are not there."
+  - The ConfigMap C(NAME-common) has the files for machines that nobody knows, and what is given in O(files).
+  - What is right in lts.conf and yet hardly meant is a warning.
+
+positional: nodes
+options:
+  _input:
+    description:
+      - Variables of the role P(serverfarm.ltsp.kubernetes_deploy#role), without the prefix C(kubernetes_deploy_) of their names.
+      - "Besides them C(servers), a dictionary of the hosts to their addresses, and C(subnets), C(http_port) and C(nbd_port) of the role
+        P(serverfarm.ltsp.ltsp_server#role)."
+    type: dict
+    required: true
+  nodes:
+    description: Descriptions of all nodes, as the filter P(serverfarm.ltsp.ltsp_nodes#filter) makes them.
+    type: list
+    elements: dict
+    required: true
+  default_image:
+    description: Image of machines that nobody knows. If empty, they do not boot.
+    type: str
+    default: ""
+  default_kernel_args:
+    description: More kernel arguments for machines that nobody knows.
+    type: list
+    elements: str
+    default: []
+  lts_conf:
+    description: Sections of lts.conf, as the module M(serverfarm.ltsp.lts_conf) takes them, without those of nodes.
+    type: list
+    elements: dict
+    default: []
+  own_parameters:
+    description: Globs of parameters of your own, which are not warned about as unknown.
+    type: list
+    elements: str
+    default: []
+  images:
+    description:
+      - What is in the container image, a list of dictionaries with C(name), C(current) and C(versions), the names of the versions.
+      - If given, it is an error when a node of these servers, or a machine that nobody knows, is to boot an image or a version that is not among them.
+    type: list
+    elements: dict
+  files:
+    description: Further files, name to text.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+# The settings are those of the filter serverfarm.ltsp.kubernetes_boot_server.
+- name: Show the files of a farm
+  ansible.builtin.debug:
+    msg: "{{ settings | serverfarm.ltsp.kubernetes_config_maps(nodes, default_image='node') }}"
+  vars:
+    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The ConfigMaps.
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
+
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot import BootError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import LtsConfError
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._config_maps import config_maps, refuse_missing_images
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, Manifest, read_settings
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import TRANSPORTS
+
+display = Display()
+
+
+def kubernetes_config_maps(
+    settings: t.Any,
+    nodes: t.Any,
+    default_image: str = "",
+    default_kernel_args: t.Any = (),
+    lts_conf: t.Any = (),
+    own_parameters: t.Any = (),
+    images: t.Any = None,
+    files: t.Any = None,
+) -> list[Manifest]:
+    """Make the ConfigMaps of a boot server on Kubernetes."""
+    default = None
+    if default_image:
+        # Without a server: the one that the boot loader came from.
+        default = {
+            "image": default_image,
+            "image_version": None,
+            "server_address": None,
+            "transports": list(TRANSPORTS),
+            "ram": True,
+            "overlay": "50%",
+            "kernel_args": default_kernel_args,
+        }
+    try:
+        checked = read_settings(settings)
+        if images:
+            refuse_missing_images(checked, nodes, default, images)
+        maps = config_maps(checked, nodes, default, lts_conf, own_parameters, files)
+    except (BootError, DeployError, LtsConfError) as error:
+        raise AnsibleFilterError(f"kubernetes_config_maps: {error}") from error
+    if maps.advice:
+        display.warning(maps.advice)
+    return maps.manifests
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, t.Any]:
+        """Return them by name."""
+        return {"kubernetes_config_maps": kubernetes_config_maps}

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a boot server on Kubernetes: what each node boots and its lts.conf, spread over ConfigMaps."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot, _lts_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import mac_dashes
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import (
+    SHARDS,
+    DeployError,
+    Manifest,
+    Settings,
+    common_name,
+    config_map_names,
+    manifest,
+)
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import summary
+
+LIMIT = 1024 * 1024
+
+
+class ConfigMaps(t.NamedTuple):
+    """The ConfigMaps, and what is right in lts.conf and yet hardly meant."""
+
+    manifests: list[Manifest]
+    advice: str
+
+
+def config_maps(
+    settings: Settings,
+    nodes: Iterable[Mapping[str, t.Any]],
+    default: Mapping[str, t.Any] | None = None,
+    lts_conf: Iterable[Mapping[str, t.Any]] = (),
+    own_parameters: Iterable[str] = (),
+    files: Mapping[str, str] | None = None,
+) -> ConfigMaps:
+    """Make the ConfigMaps of all nodes; `files` are further ones for all machines."""
+    nodes, sections = list(nodes), list(lts_conf)
+    ports = _boot.Ports(settings.http_port, settings.nbd_port)
+    # Machines that nobody knows see no node's own section.
+    common_sections = _document(sections)
+    own_sections = [{"name": node["name"], "parameters": node["lts_conf"]} for node in nodes if node["lts_conf"]]
+    document = _document([*sections, *own_sections])
+    boot = _boot.boot_files(nodes, default, ports)
+    resolved = _lts_conf.resolved_files(document, [{"hostname": node["name"], "ip": node["ip"], "macs": node["macs"]} for node in nodes])
+    common = {name: boot.pop(name).decode() for name in sorted(boot) if name.startswith(f"{_boot.DEFAULT}.")}
+    common.update(files or {}, **{"lts.conf": common_sections.text()})
+    names = config_map_names(settings)
+    shards: dict[str, dict[str, str]] = {}
+    for node in nodes:
+        data = shards.setdefault(names[shard_of(node["name"])], {})
+        for mac in node["macs"]:
+            for suffix in _boot.SUFFIXES:
+                data[mac_dashes(mac) + suffix] = boot[mac_dashes(mac) + suffix].decode()
+            data[f"{mac_dashes(mac)}.conf"] = resolved[f"{mac_dashes(mac)}.conf"].decode()
+    maps = {common_name(settings): common, **dict(sorted(shards.items()))}
+    problems = [problem for name, data in maps.items() for problem in _too_large(name, data)]
+    if problems:
+        raise DeployError(summary(problems))
+    advice = _lts_conf.advise(document, own_parameters)
+    return ConfigMaps(
+        [manifest(settings, "v1", "ConfigMap", name=name, data=dict(sorted(data.items()))) for name, data in maps.items()],
+        _lts_conf.report("lts.conf", advice) if advice else "",
+    )
+
+
+def refuse_missing_images(
+    settings: Settings, nodes: Iterable[Mapping[str, t.Any]], default: Mapping[str, t.Any] | None, images: Iterable[Mapping[str, t.Any]]
+) -> None:
+    """A node of these servers whose image is not in the container image would not boot."""
+    there = [{"name": image["name"], "current": image["current"], "versions": [{"version": version} for version in image["versions"]]} for image in images]
+    nodes, problems = list(nodes), []
+    for server in settings.servers:
+        problems += [problem for problem in _boot.missing_images(nodes, default, there, server) if problem not in problems]
+        default = None
+    if problems:
+        raise DeployError(f"{settings.image} lacks what is to be booted from it: {summary(problems)}; then run the playbook serverfarm.ltsp.container again")
+
+
+def shard_of(node: str) -> int:
+    """Say in which ConfigMap the files of a node are: its own name decides and no other node's."""
+    return hashlib.sha256(node.encode()).digest()[0] % SHARDS
+
+
+def _document(sections: Iterable[Mapping[str, t.Any]]) -> _lts_conf.Document:
+    document = _lts_conf.Document(_lts_conf.OWNED)
+    document.change(_lts_conf.section_changes(sections))
+    refused = _lts_conf.check(document)
+    if refused:
+        raise _lts_conf.LtsConfError(_lts_conf.report("lts.conf cannot be written", refused))
+    return document
+
+
+def _too_large(name: str, data: Mapping[str, str]) -> Iterable[str]:
+    sizes = {key: len(value.encode()) for key, value in data.items()}
+    size = sum(sizes.values())
+    if size > LIMIT:
+        largest = max(sizes, key=lambda key: sizes[key])
+        yield (
+            f"ConfigMap {name} would have {size} bytes and may have {LIMIT}; its largest file is {largest} with {sizes[largest]}: "
+            "make lts.conf shorter (ltsp_server_lts_conf, ltsp_node_lts_conf), with scripts in the image that its commands call"
+        )

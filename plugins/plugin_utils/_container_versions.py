@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which versions of which images go into a container image."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import summary
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Chosen(t.TypedDict):
+    """An image and its versions, oldest first."""
+
+    name: str
+    current: str
+    versions: list[str]
+
+
+def choose_versions(images: Iterable[Mapping[str, t.Any]], nodes: Iterable[Mapping[str, t.Any]], default: str, count: int) -> list[Chosen]:
+    """Choose of each image that a node or `default` names the current version with those before it, `count` in all, and what nodes are pinned to."""
+    if count < 1:
+        raise ValueError(f"{count} versions are none: use 1 or more")
+    existing = {image["name"]: image for image in images}
+    pins: dict[str, dict[str, str]] = {default: {}} if default else {}
+    who = {default: "machines that nobody knows"} if default else {}
+    for node in nodes:
+        image = node["image"]
+        who.setdefault(image, f"node {node['name']}")
+        pinned = pins.setdefault(image, {})
+        if node["image_version"]:
+            pinned.setdefault(node["image_version"], node["name"])
+    problems: list[str] = []
+    chosen: list[Chosen] = []
+    for name in sorted(pins):
+        found = existing.get(name)
+        if found is None:
+            problems.append(f"{who[name]}: there is no image {name} (there is: {', '.join(sorted(existing)) or 'none'}): build it, or name another one")
+        elif not found["current"]:
+            problems.append(f"image {name} has no current version: build it again, or point {name}/current to a version")
+        else:
+            versions = sorted(version["version"] for version in found["versions"])
+            problems += [
+                f"node {node}: image {name} has no version {version} (newest: {versions[-1]}): correct ltsp_node_image_version"
+                for version, node in pins[name].items()
+                if version not in versions
+            ]
+            until_current = versions[: versions.index(found["current"]) + 1]
+            wanted = {*until_current[-count:], *pins[name]}
+            chosen.append(Chosen(name=name, current=found["current"], versions=[version for version in versions if version in wanted]))
+    if not pins:
+        problems.append("no node and no default names an image: there is nothing to serve")
+    if problems:
+        raise ValueError(summary(problems))
+    return chosen
+
+
+def version_layers(versions: Iterable[Mapping[str, t.Any]], store: str) -> list[dict[str, str]]:
+    """Describe a layer for each version, oldest first: a newer one comes behind those that are there."""
+    layers = []
+    for version in sorted(versions, key=lambda manifest: (manifest["version"], manifest["name"])):
+        path = f"public/images/{version['name']}/{version['version']}"
+        layers.append({"src": f"{store}/{path}", "dest": f"/srv/ltsp/{path}", "time": version["created"], "comment": f"{version['name']} {version['version']}"})
+    return layers

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why the pods of a Deployment do not start, from what Kubernetes says about them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
+
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import summary
+
+Object = Mapping[str, t.Any]
+
+_STARTING = ("ContainerCreating", "PodInitializing")
+_LAST_LINES = 3
+# Reasons of warnings about a pod that has its machine and no container yet.
+_BEFORE_START = "(?!FailedScheduling|Unhealthy).*"
+# By words of the container runtime; the first that fits counts.
+_PULL_REMEDIES = (
+    (r"not found|manifest unknown", "the registry has no such image: push it with the playbook serverfarm.ltsp.container, or correct kubernetes_deploy_image"),
+    (r"x509|certificate", "the machine's container runtime has to trust the registry's certificate authority"),
+    (
+        r"unauthorized|forbidden|denied|no basic auth|401|403",
+        "name a Secret of type kubernetes.io/dockerconfigjson in the same namespace in kubernetes_deploy_pull_secrets",
+    ),
+    (r"dial tcp|no such host|i/o timeout|refused|unreachable|server misbehaving", "the machine does not reach the registry: check name, network and port"),
+)
+
+
+def rollout_problems(deployment: Object, pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
+    """Say of each pod that is not ready what it waits for; of no pod at all why there is none."""
+    said = _Warnings(events)
+    existing = list(pods)
+    problems: list[str] = []
+    for pod in sorted(existing, key=_name):
+        if pod["metadata"].get("deletionTimestamp"):
+            problems.append(f"pod {_name(pod)}{_where(pod)} is still ending: it serves nodes until {pod['metadata']['deletionTimestamp']} at the latest")
+        elif not _is_ready(pod):
+            problems += [f"pod {_name(pod)}{_where(pod)}: {problem}" for problem in _pod_problems(pod, said)]
+    failure = _condition(deployment, "ReplicaFailure")
+    if failure.get("status") == "True":
+        problems.insert(0, f"no pod can be made: {_forbidden(failure.get('message', ''))}")
+    if not problems:
+        problems.append(
+            "all pods are ready, and the Deployment is not: " + (_condition(deployment, "Progressing").get("message") or "it says no reason")
+            if existing
+            else "the Deployment has no pods yet: is kube-controller-manager running?"
+        )
+    return problems
+
+
+def rollout_report(deployment: Object, pods: Iterable[Object], events: Iterable[Object]) -> str:
+    """Say it in one text; what holds for many pods is said of the first ones."""
+    return summary(rollout_problems(deployment, pods, events))
+
+
+def _pod_problems(pod: Object, said: _Warnings) -> Iterator[str]:
+    status = pod.get("status", {})
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        yield f"no machine takes it: {scheduled.get('message') or scheduled.get('reason', '')}"
+        return
+    if status.get("phase") == "Failed":
+        yield f"it failed: {status.get('reason', '')} {status.get('message', '')}".rstrip()
+        return
+    warning = said.last(_name(pod), _BEFORE_START)
+    problems = [problem for container in status.get("containerStatuses") or [] for problem in _container_problems(container, _name(pod), said)]
+    if problems:
+        yield from dict.fromkeys(problems)
+    elif warning:
+        yield warning
+    elif not status.get("containerStatuses"):
+        yield "kubelet has said nothing of it yet: is the machine Ready?"
+    else:
+        yield "its containers are being made"
+
+
+def _container_problems(container: Object, pod: str, said: _Warnings) -> Iterator[str]:
+    name, state = container["name"], container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+    if "Pull" in waiting.get("reason", "") or waiting.get("reason") == "InvalidImageName":
+        message = waiting.get("message", "")
+        # The second time kubelet says only that it waits; why, it said in an event.
+        if waiting["reason"] == "ImagePullBackOff" and "rror" not in message:
+            message = said.last(pod, "Failed") or message
+        remedy = next((remedy for words, remedy in _PULL_REMEDIES if re.search(words, message, re.IGNORECASE)), "")
+        yield f"{waiting['reason']}: {message}{'; ' if remedy else ''}{remedy}"
+    elif ended and (waiting or "terminated" in state):
+        signal = f"signal {ended['signal']}" if ended.get("signal") else f"exit status {ended.get('exitCode')}"
+        words = " / ".join((ended.get("message") or "").strip().splitlines()[-_LAST_LINES:])
+        how = f"{signal} ({ended.get('reason', 'Error')}, {container.get('restartCount', 0)} restarts)"
+        yield f"container {name} ended with {how}{': ' if words else ''}{words}"
+    elif waiting and waiting.get("reason") not in _STARTING:
+        yield f"container {name}: {waiting.get('reason', '')}: {waiting.get('message', '')}"
+    elif "running" in state and not container.get("ready"):
+        warning = said.last(pod, "Unhealthy")
+        yield f"container {name} runs and is not ready{': ' if warning else ''}{warning}"
+
+
+class _Warnings:
+    """What Kubernetes warned of, the newest of each reason, by the name of the object."""
+
+    def __init__(self, events: Iterable[Object]) -> None:
+        self._newest: dict[tuple[str, str], tuple[str, str]] = {}
+        for event in events:
+            if event.get("type") == "Warning":
+                time = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or ""
+                message = f"{event.get('reason', '')}: {' '.join((event.get('message') or '').split())}"
+                key = event["involvedObject"].get("name", ""), event.get("reason", "")
+                self._newest[key] = max(self._newest.get(key, ("", "")), (time, message))
+
+    def last(self, name: str, reasons: str) -> str:
+        """Give the newest one about the object whose reason fits, or nothing."""
+        fitting = [newest for (about, reason), newest in self._newest.items() if about == name and re.fullmatch(reasons, reason)]
+        return max(fitting, default=("", ""))[1]
+
+
+def _condition(thing: Object, kind: str) -> Object:
+    return next((condition for condition in (thing.get("status") or {}).get("conditions") or [] if condition["type"] == kind), {})
+
+
+def _is_ready(pod: Object) -> bool:
+    return _condition(pod, "Ready").get("status") == "True"
+
+
+def _name(thing: Object) -> str:
+    name: str = thing["metadata"]["name"]
+    return name
+
+
+def _where(pod: Object) -> str:
+    node = (pod.get("spec") or {}).get("nodeName")
+    return f" on {node}" if node else ""
+
+
+def _forbidden(message: str) -> str:
+    if "violates PodSecurity" in message:
+        return f"{message}: label the namespace with pod-security.kubernetes.io/enforce=restricted for load_balancer, =privileged for host_network"
+    return message

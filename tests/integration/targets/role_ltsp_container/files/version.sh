@@ -1,0 +1,14 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# version.sh STORE VERSION: what stands for a version of the image node, of 16 MiB that cannot be compressed.
+set -eu
+directory=$1/public/images/node/$2
+mkdir -p "$directory"
+head -c 16M /dev/urandom >"$directory/root.squashfs"
+echo kernel >"$directory/vmlinuz"
+echo initrd >"$directory/initrd.img"
+echo "set ltsp_version=\"$2\"" >"$directory/boot.cfg"
+created=$(echo "$2" | sed 's/\(....\)\(..\)\(..\)T\(..\)\(..\)\(..\)Z.*/\1-\2-\3T\4:\5:\6Z/')
+printf '{"schema": 1, "name": "node", "version": "%s", "created": "%s", "files": {}}\n' "$2" "$created" >"$directory/manifest.json"
+chmod -R go+rX "$1/public"
+ln -sfn "$2" "$1/public/images/node/current"
