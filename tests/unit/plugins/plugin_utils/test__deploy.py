@@ -261,7 +261,8 @@ def test_nbd_waits_for_its_clients(tmp_path: t.Any, line: str, waits: bool) -> N
 
 
 def test_tftp_is_ready_when_its_port_is_open(tmp_path: t.Any) -> None:
-    program, option, pattern, _path = containers(HOST_NETWORK)["tftp"]["startupProbe"]["exec"]["command"]
+    program, option, pattern, path = containers(HOST_NETWORK)["tftp"]["startupProbe"]["exec"]["command"]
+    assert path == "/proc/net/udp"
     table = tmp_path / "udp"
     for line, ready in (("  123: 00000000:0045 00000000:0000 07 00000000:00000000", True), ("  123: 00000000:0044 00000000:0045 07 00000000:00000000", False)):
         table.write_text(line + "\n", encoding="ascii")
