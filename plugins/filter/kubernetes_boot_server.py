@@ -13,15 +13,7 @@ author:
 description:
   - Checks the settings and returns all objects of a boot server that runs on Kubernetes, but for its ConfigMaps.
   - Every setting may also be the text that a survey makes of it. Everything that is wrong is reported at once, with variable, value and remedy.
-
-options:
-  _input:
-    description:
-      - Variables of the role P(serverfarm.ltsp.kubernetes_deploy#role), without the prefix C(kubernetes_deploy_) of their names.
-      - "Besides them C(servers), a dictionary of the hosts to their addresses, and C(subnets), C(http_port) and C(nbd_port) of the role
-        P(serverfarm.ltsp.ltsp_server#role)."
-    type: dict
-    required: true
+extends_documentation_fragment: serverfarm.ltsp.boot_server
 """
 
 EXAMPLES = r"""

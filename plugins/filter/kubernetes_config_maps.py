@@ -17,14 +17,8 @@ description:
   - What is right in lts.conf and yet hardly meant is a warning.
 
 positional: nodes
+extends_documentation_fragment: serverfarm.ltsp.boot_server
 options:
-  _input:
-    description:
-      - Variables of the role P(serverfarm.ltsp.kubernetes_deploy#role), without the prefix C(kubernetes_deploy_) of their names.
-      - "Besides them C(servers), a dictionary of the hosts to their addresses, and C(subnets), C(http_port) and C(nbd_port) of the role
-        P(serverfarm.ltsp.ltsp_server#role)."
-    type: dict
-    required: true
   nodes:
     description: Descriptions of all nodes, as the filter P(serverfarm.ltsp.ltsp_nodes#filter) makes them.
     type: list

@@ -16,14 +16,8 @@ description:
   - A Node that is cordoned or not ready still fits.
 
 positional: cluster, nodes
+extends_documentation_fragment: serverfarm.ltsp.boot_server
 options:
-  _input:
-    description:
-      - Variables of the role P(serverfarm.ltsp.kubernetes_deploy#role), without the prefix C(kubernetes_deploy_) of their names.
-      - "Besides them C(servers), a dictionary of the hosts to their addresses, and C(subnets), C(http_port) and C(nbd_port) of the role
-        P(serverfarm.ltsp.ltsp_server#role)."
-    type: dict
-    required: true
   cluster:
     description: The Node objects of the cluster.
     type: list
