@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
@@ -53,9 +54,11 @@ class Container:
         """A stand-in that runs until it gets a signal, and tells of it."""
         self.command(name, f"trap 'echo {name} stopped; exit 0' TERM\necho $$ >{self.root}/{name}.pid\nwhile :; do sleep 0.05; done")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [str(self.script), *arguments],
+    @contextlib.contextmanager
+    def start(self, *arguments: str) -> t.Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            # Who runs the tests in the background ignores this signal, and a shell cannot undo that.
+            ["env", "--default-signal=INT", str(self.script), *arguments],
             env={"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LTSP_SERVE_ROOT": str(self.root)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -64,6 +67,12 @@ class Container:
             # As in a container, where its processes are a group of their own.
             start_new_session=True,
         )
+        with process:
+            try:
+                yield process
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def run(self, *arguments: str) -> tuple[int, str]:
         with self.start(*arguments) as process:
