@@ -13,7 +13,7 @@ tar --create --file=../tiny.tar manifest.json config.json layer.tar
 cd ..
 printf '{"version": 0.1, "storage": {"filesystem": {"rootdirectory": "%s/registry"}}, "http": {"addr": "127.0.0.1:%s"}}' "$1" "$2" >registry.yml
 systemd-run --quiet --unit=kubernetes-registry --collect docker-registry serve "$1/registry.yml"
-for _ in 1 2 3 4 5; do
+for _ in $(seq 30); do
 	! skopeo copy --quiet --dest-tls-verify=false docker-archive:tiny.tar "docker://127.0.0.1:$2/test/tiny:1" || exit 0
 	sleep 1
 done

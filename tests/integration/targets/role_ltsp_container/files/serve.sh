@@ -13,13 +13,24 @@ refused() {
 	shift
 	test "$(curl --silent --max-time 10 --output /dev/null --write-out '%{http_code}' "$@")" = "$status"
 }
-up() {
+patiently() {
 	for _ in $(seq 30); do
-		! fetch "http://$1/healthz" || return 0
+		! "$@" || return 0
 		sleep 1
 	done
-	docker logs "$2"
+	docker logs "$container"
 	exit 1
+}
+# up CONTAINER ADDRESS: waits until all three services answer there.
+up() {
+	container=$1
+	patiently fetch "http://$2/healthz"
+	patiently fetch "tftp://$2/boot/grub/grub.cfg"
+	patiently docker exec "$1" grep -q ':2A39 [0-9A-F:]* 0A ' /proc/net/tcp
+}
+closed() {
+	docker logs ltsp-all >"$work/log" 2>&1
+	grep -q "nbd: .* closes /srv/ltsp/public/images/node/$version/root.squashfs" "$work/log"
 }
 trap 'docker rm --force ltsp-all ltsp-volume ltsp-tftp ltsp-http ltsp-nbd >/dev/null 2>&1 || true' EXIT
 
@@ -27,7 +38,7 @@ trap 'docker rm --force ltsp-all ltsp-volume ltsp-tftp ltsp-http ltsp-nbd >/dev/
 # shellcheck disable=SC2086
 docker run --detach --name ltsp-all $confined "$image"
 ip=$(docker inspect --format '{{.NetworkSettings.IPAddress}}' ltsp-all)
-up "$ip" ltsp-all
+up ltsp-all "$ip"
 docker exec ltsp-all grep -E '^(Uid:	65532	|CapEff:	0000000000000000)' /proc/1/status
 test -z "$(docker exec ltsp-all find /srv /usr/lib/ltsp /etc/nginx /etc/nbd-server -name '.*')"
 for path in boot/grub/i386-pc/core.0 boot/grub/x86_64-efi/core.efi boot/grub/grub.cfg boot/nodes/default.cfg images/node/current/boot.cfg; do
@@ -46,17 +57,16 @@ refused 404 "http://$ip/boot/nodes/52-54-00-97-00-01.cfg"
 refused 404 "http://$ip/images/"
 refused 403 --interface "$stranger" "http://$ip/config/lts.conf"
 refused 200 --interface "$stranger" "http://$ip/healthz"
-docker logs ltsp-all >"$work/log" 2>&1
+patiently closed
 grep -q 'sent /srv/ltsp/public/boot/grub/i386-pc/core.0 to 172.17.0.1' "$work/log"
 grep -q 'GET /config/lts.conf HTTP/1.1" 200' "$work/log"
 grep -q "nbd: 172.17.0.1 opens /srv/ltsp/public/images/node/$version/root.squashfs" "$work/log"
-grep -q "nbd: .* closes /srv/ltsp/public/images/node/$version/root.squashfs" "$work/log"
 docker stop ltsp-all
 test "$(docker inspect --format '{{.State.ExitCode}}' ltsp-all)" = 0
 
 # A daemon that dies.
 docker start ltsp-all
-up "$(docker inspect --format '{{.NetworkSettings.IPAddress}}' ltsp-all)" ltsp-all
+up ltsp-all "$(docker inspect --format '{{.NetworkSettings.IPAddress}}' ltsp-all)"
 kill -KILL "$(docker top ltsp-all -eo pid,comm | sed -n 's/^ *\([0-9]*\) *dnsmasq$/\1/p')"
 test "$(timeout 20 docker wait ltsp-all)" = 1
 docker logs ltsp-all 2>&1 | grep -q 'tftp ended with status 137'
@@ -72,7 +82,7 @@ chmod -R go+rX "$work/nodes"
 # shellcheck disable=SC2086
 docker run --detach --name ltsp-volume $confined --volume "$work/nodes:/srv/ltsp/public/boot/nodes:ro" "$image"
 ip=$(docker inspect --format '{{.NetworkSettings.IPAddress}}' ltsp-volume)
-up "$ip" ltsp-volume
+up ltsp-volume "$ip"
 for path in boot/nodes/52-54-00-97-00-01.cfg config/nodes/52-54-00-97-00-01.conf config/lts.conf; do
 	for scheme in tftp http; do
 		fetch "$scheme://$ip/$path"
@@ -96,8 +106,7 @@ for daemon in tftp http; do
 done
 # shellcheck disable=SC2086
 docker run --detach --name ltsp-nbd --network host $confined "$image" nbd
-up "127.0.0.1" ltsp-http
-fetch tftp://127.0.0.1/boot/grub/grub.cfg
+up ltsp-nbd 127.0.0.1
 /usr/bin/python3 "$(dirname "$0")/read_export.py" 127.0.0.1 "node-$version"
 # shellcheck disable=SC2086
 ! docker run --rm --network host $confined "$image" nbd >"$work/log" 2>&1
