@@ -10,7 +10,12 @@ for descriptor in /proc/[0-9]*/fd/*; do
 		kill -KILL "${process%%/*}"
 	fi
 done
-sleep 1
+processes() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -c "$1/[.]tree[.].*tmp"; }
+mounts() { cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -c "$1/[.]tree[.].*tmp"; }
+for _ in $(seq 30); do
+	[ "$(processes "$1") $(mounts "$1")" != "0 0" ] || break
+	sleep 1
+done
 ls -A
-echo "processes: $(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -c "$1/[.]tree[.].*tmp")"
-echo "mounts: $(cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -c "$1/[.]tree[.].*tmp")"
+echo "processes: $(processes "$1")"
+echo "mounts: $(mounts "$1")"

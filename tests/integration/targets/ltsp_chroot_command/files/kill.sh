@@ -10,6 +10,10 @@ for descriptor in /proc/[0-9]*/fd/*; do
 		kill -KILL "${process%%/*}"
 	fi
 done
-sleep 1
+mounts() { cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -c " $1/"; }
+for _ in $(seq 30); do
+	[ "$(sleepers) $(mounts "$1")" != "0 0" ] || break
+	sleep 1
+done
 echo "processes: $(sleepers)"
-echo "mounts: $(cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -c " $1/")"
+echo "mounts: $(mounts "$1")"
