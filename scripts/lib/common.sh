@@ -128,6 +128,8 @@ prepare_ansible() {
 # Without the locks of the commands, which a process that stays would keep, and without a standard input, which ssh may have made non-blocking.
 playbook() {
 	say "+ ansible-playbook $*"
+	# An ssh that was interrupted leaves them non-blocking, and Ansible would not start.
+	"$python" -c 'import os; os.set_blocking(1, True); os.set_blocking(2, True)'
 	"$ansible/bin/ansible-playbook" "$@" 9>&- </dev/null
 }
 
