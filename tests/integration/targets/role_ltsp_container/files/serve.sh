@@ -32,7 +32,7 @@ closed() {
 	docker logs ltsp-all >"$work/log" 2>&1
 	grep -q "nbd: .* closes /srv/ltsp/public/images/node/$version/root.squashfs" "$work/log"
 }
-trap 'docker rm --force ltsp-all ltsp-volume ltsp-tftp ltsp-http ltsp-nbd >/dev/null 2>&1 || true' EXIT
+trap 'docker rm --force ltsp-all ltsp-volume ltsp-tftp ltsp-http ltsp-nbd ltsp-second >/dev/null 2>&1 || true' EXIT
 
 # All three, without any right.
 # shellcheck disable=SC2086
@@ -109,8 +109,9 @@ docker run --detach --name ltsp-nbd --network host $confined "$image" nbd
 up ltsp-nbd 127.0.0.1
 /usr/bin/python3 "$(dirname "$0")/read_export.py" 127.0.0.1 "node-$version"
 # shellcheck disable=SC2086
-! docker run --rm --network host $confined "$image" nbd >"$work/log" 2>&1
-grep -q 'TCP port 10809 is in use' "$work/log"
+docker run --detach --name ltsp-second --network host $confined "$image" nbd
+test "$(timeout 20 docker wait ltsp-second)" = 1
+docker logs ltsp-second 2>&1 | grep -q 'TCP port 10809 is in use'
 docker stop ltsp-tftp ltsp-http ltsp-nbd
 for daemon in tftp http nbd; do
 	test "$(docker inspect --format '{{.State.ExitCode}}' "ltsp-$daemon")" = 0
