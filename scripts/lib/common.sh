@@ -128,7 +128,7 @@ prepare_ansible() {
 # Without the locks of the commands, which a process that stays would keep, and without a standard input, which ssh may have made non-blocking.
 playbook() {
 	say "+ ansible-playbook $*"
-	# An ssh that was interrupted leaves them non-blocking, and Ansible would not start.
+	# An interrupted ssh leaves standard output and error non-blocking, and Ansible would not start with them.
 	"$python" -c 'import os; os.set_blocking(1, True); os.set_blocking(2, True)'
 	"$ansible/bin/ansible-playbook" "$@" 9>&- </dev/null
 }

@@ -117,7 +117,8 @@ def boot_from_service(lab: pathlib.Path, server: Machine, cluster: Cluster, node
         assert re.search(r"ltsp: [0-9]+ of [0-9]+ MiB", node2.console()[seen:])
 
     def another_is_ready() -> None:
-        assert [condition(other, "Ready").get("status") for other in pods(cluster) if other["metadata"]["uid"] != pod["uid"]] == ["True"]
+        found = pods(cluster)
+        assert [(other["metadata"]["uid"] == pod["uid"], condition(other, "Ready").get("status")) for other in found] == [(False, "True")]
 
     def trouble() -> None:
         patiently(downloads, 300, every=0.2)
