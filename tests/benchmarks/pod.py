@@ -4,7 +4,7 @@
 """How fast a boot server hands out an image, by HTTP and NBD: as a pod with its machine's address, as a pod behind a Service, and with systemd.
 
 All three on the same machine of a lab that scripts/lab --server=kubernetes has made, read by the same client, in one run; afterwards the lab is as it was.
-Usage: ANSIBLE_COLLECTIONS_PATH=... PYTHONPATH=tests/e2e python3 tests/benchmarks/pod.py [LAB_DIRECTORY]
+Usage: ANSIBLE_COLLECTIONS_PATH=... PYTHONPATH=scripts:tests/e2e python3 tests/benchmarks/pod.py [LAB_DIRECTORY]
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-from machines import Machine, playbook
+from ltsp_lab.remote import Remote
+from playbooks import playbook
 
 ROUNDS = 3
 MACHINE, SERVICE = "10.77.0.3", "10.77.0.9"
@@ -25,7 +26,7 @@ UNITS = "ltsp-nbd-server nginx tftpd-hpa"
 
 def main() -> None:
     lab = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "/var/lib/ltsp-lab")
-    client, machine = Machine(lab, "ltsp-1"), Machine(lab, "kube-1")
+    client, machine = Remote(lab, "ltsp-1"), Remote(lab, "kube-1")
     client.run("command -v nbdcopy >/dev/null || apt-get install -qq --no-install-recommends libnbd-bin >/dev/null 2>&1")
     version = client.run("readlink /srv/ltsp/public/images/node/current")
     size = int(client.run(f"stat -c %s /srv/ltsp/public/images/node/{version}/root.squashfs"))
@@ -58,7 +59,7 @@ def main() -> None:
         print(f"{server:14}{http:8.1f} MB/s{nbd:8.1f} MB/s{http / best['systemd'][0]:8.2f}{nbd / best['systemd'][1]:8.2f}")
 
 
-def seconds(machine: Machine, command: str) -> float:
+def seconds(machine: Remote, command: str) -> float:
     begin, end = map(float, machine.run(f"set -e; date +%s.%N; {command}; date +%s.%N").split())
     return end - begin
 

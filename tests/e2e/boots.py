@@ -15,11 +15,14 @@ import re
 import subprocess
 import typing as t
 
-from cluster import condition
-from machines import Machine, patiently, playbook, reboot
+from ltsp_lab.cluster import condition
+from ltsp_lab.remote import Remote, patiently, reboot
+from playbooks import playbook
 
 if t.TYPE_CHECKING:
-    from cluster import Cluster, Object
+    from cluster import Cluster
+
+    from ltsp_lab.cluster import Object
 
 LAB = pathlib.Path(__file__).parents[2] / "scripts" / "lab"
 NAMESPACE = "--namespace=ltsp-server"
@@ -46,13 +49,13 @@ def generation(cluster: Cluster) -> list[tuple[str, list[int]]]:
     return [(pod["metadata"]["uid"], [status["restartCount"] for status in pod["status"]["containerStatuses"]]) for pod in pods(cluster)]
 
 
-def servers(node: Machine) -> tuple[str, str]:
+def servers(node: Remote) -> tuple[str, str]:
     """Where the node had its boot description and its root from."""
     environment = node.environment()
     return environment["SERVER"], environment["LTSP_ROOT"].split("/")[2]
 
 
-def serves(server: Machine, number: int, word: str) -> None:
+def serves(server: Remote, number: int, word: str) -> None:
     """Waits until the lts.conf of a node has this word."""
     patiently(lambda: server.run(f"curl --silent --fail {FILES}{number:02x}.conf | grep {word}"), EDIT_SECONDS)
 
@@ -68,7 +71,7 @@ class Second:
     nodes: dict[str, Object]
 
 
-def boot_from_machine(cluster: Cluster, nodes: dict[str, Machine]) -> Second:
+def boot_from_machine(cluster: Cluster, nodes: dict[str, Remote]) -> Second:
     for name in nodes:
         cluster.kubectl(f"label --overwrite node {name} e2e.example/operator={name}")
         cluster.kubectl(f"annotate --overwrite node {name} e2e.example/operator={name}")
@@ -100,7 +103,7 @@ class Third:
     corrected: str
 
 
-def boot_from_service(lab: pathlib.Path, server: Machine, cluster: Cluster, nodes: dict[str, Machine]) -> Third:
+def boot_from_service(lab: pathlib.Path, server: Remote, cluster: Cluster, nodes: dict[str, Remote]) -> Third:
     """The pod is deleted while node2 downloads its image, and the control plane is away from then on until node2 has asked in vain."""
     node1, node2 = nodes["node1"], nodes["node2"]
     playbook(lab, ["dhcp", "deploy"], BALANCED)

@@ -17,8 +17,10 @@ import subprocess
 import typing as t
 
 import pytest
-from cluster import GROUP, KUBELET_SIGNER, Cluster, Object, value
-from machines import Machine, patiently
+from cluster import GROUP, KUBELET_SIGNER, Cluster, value
+
+from ltsp_lab.cluster import Object
+from ltsp_lab.remote import Remote, patiently
 
 API = "https://10.77.0.2:6443"
 # Whose certificates kubeadm's clusters approve for any name.
@@ -47,7 +49,7 @@ class Answer:
         return t.cast(str, self.credential["discovery"]["bootstrapToken"]["token"])
 
 
-def ask(machine: Machine, options: str = "", port: str = "512-1023", version: str = "v1.36.3") -> Answer:
+def ask(machine: Remote, options: str = "", port: str = "512-1023", version: str = "v1.36.3") -> Answer:
     """Asks as a booting node does."""
     done = machine.run(
         "set -e; config=http://10.77.0.1/config; curl -sSf -o /run/e2e-join.crt $config/join.crt; "
@@ -67,7 +69,7 @@ def refused(answer: Answer, status: int, *words: str) -> None:
         assert word in answer.text
 
 
-def status_with(node: Machine, token: str) -> int:
+def status_with(node: Remote, token: str) -> int:
     """What the API server answers to who asks for nothing but who he is."""
     review = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
     return int(
@@ -78,7 +80,7 @@ def status_with(node: Machine, token: str) -> int:
     )
 
 
-def assert_dies(node: Machine, token: str) -> None:
+def assert_dies(node: Remote, token: str) -> None:
     def dead() -> None:
         assert status_with(node, token) == 401
 
@@ -86,7 +88,7 @@ def assert_dies(node: Machine, token: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def booting(cluster: Cluster, nodes: dict[str, Machine]) -> t.Iterator[Machine]:
+def booting(cluster: Cluster, nodes: dict[str, Remote]) -> t.Iterator[Remote]:
     """node2 with its kubelet stopped in good order: to the boot server and to the cluster it is a node that boots."""
     node = nodes["node2"]
     cluster.ready(node)
@@ -97,7 +99,7 @@ def booting(cluster: Cluster, nodes: dict[str, Machine]) -> t.Iterator[Machine]:
 
 
 @pytest.fixture
-def as_node2(nodes: dict[str, Machine]) -> t.Iterator[Machine]:
+def as_node2(nodes: dict[str, Remote]) -> t.Iterator[Remote]:
     """node1 with the address of node2, too, and the neighbours believe it."""
     thief, victim, address = nodes["node1"], nodes["node2"], ADDRESSES["node2"]
     claim = f"busybox arping -q -U -c 2 -I $DEVICE -s {address} {address}"
@@ -110,18 +112,18 @@ def as_node2(nodes: dict[str, Machine]) -> t.Iterator[Machine]:
     victim.run(f". /run/ltsp/env && {claim}")
 
 
-def test_a_node_that_is_up_gets_none(cluster: Cluster, nodes: dict[str, Machine]) -> None:
+def test_a_node_that_is_up_gets_none(cluster: Cluster, nodes: dict[str, Remote]) -> None:
     cluster.ready(nodes["node2"])
     answer = ask(nodes["node2"])
     refused(answer, 409, "node2")
     assert 0 < int(answer.headers["retry-after"]) <= 40
 
 
-def test_who_is_not_root_gets_none(nodes: dict[str, Machine]) -> None:
+def test_who_is_not_root_gets_none(nodes: dict[str, Remote]) -> None:
     refused(ask(nodes["node2"], port="20000-30000"), 403, "port")
 
 
-def test_an_address_that_is_no_nodes_gets_none(nodes: dict[str, Machine]) -> None:
+def test_an_address_that_is_no_nodes_gets_none(nodes: dict[str, Remote]) -> None:
     node = nodes["node2"]
     node.run(f". /run/ltsp/env && ip address replace {FOREIGN}/32 dev $DEVICE")
     try:
@@ -130,16 +132,16 @@ def test_an_address_that_is_no_nodes_gets_none(nodes: dict[str, Machine]) -> Non
         node.run(f". /run/ltsp/env && ip address del {FOREIGN}/32 dev $DEVICE")
 
 
-def test_another_node_with_the_address_of_the_node_gets_none(as_node2: Machine) -> None:
+def test_another_node_with_the_address_of_the_node_gets_none(as_node2: Remote) -> None:
     refused(ask(as_node2, f"--interface {ADDRESSES['node2']}"), 403, "52:54:00:77:00:01")
 
 
 @pytest.mark.parametrize("version", ["v1.36", "1.36.3;id", "v0.0.0"])
-def test_a_version_that_is_none_gets_none(booting: Machine, version: str) -> None:
+def test_a_version_that_is_none_gets_none(booting: Remote, version: str) -> None:
     refused(ask(booting, version=shlex.quote(version)), 400)
 
 
-def test_a_node_gets_its_own_whatever_name_it_asks_for(booting: Machine, cluster: Cluster) -> None:
+def test_a_node_gets_its_own_whatever_name_it_asks_for(booting: Remote, cluster: Cluster) -> None:
     answer = ask(booting, "--data-urlencode name=node1 --header 'X-Forwarded-For: 10.77.0.11'")
     assert answer.credential["nodeRegistration"]["name"] == "node2"
     secret = cluster.get(f"--namespace=kube-system secret bootstrap-token-{answer.token.split('.')[0]}")
@@ -149,7 +151,7 @@ def test_a_node_gets_its_own_whatever_name_it_asks_for(booting: Machine, cluster
     assert 0 < life.total_seconds() <= 600
 
 
-def test_who_asks_twice_has_one(booting: Machine, cluster: Cluster) -> None:
+def test_who_asks_twice_has_one(booting: Remote, cluster: Cluster) -> None:
     former = ask(booting).token
     assert status_with(booting, former) == 201
     token = ask(booting).token
@@ -159,7 +161,7 @@ def test_who_asks_twice_has_one(booting: Machine, cluster: Cluster) -> None:
     assert cluster.credentials() == [token.split(".")[0]]
 
 
-def request_certificate(node: Machine, token: str, subject: str, name: str, options: str = "") -> None:
+def request_certificate(node: Remote, token: str, subject: str, name: str, options: str = "") -> None:
     """Asks for a kubelet's certificate."""
     made = node.run(
         f"openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /run/e2e-key -subj {subject} {options} 2>/dev/null | base64 --wrap=0"
@@ -188,7 +190,7 @@ def decision(cluster: Cluster, name: str) -> Object:
 
 
 @pytest.fixture
-def token(booting: Machine, cluster: Cluster) -> str:
+def token(booting: Remote, cluster: Cluster) -> str:
     cluster.kubectl("delete certificatesigningrequests --ignore-not-found e2e-request")
     return ask(booting).token
 
@@ -204,7 +206,7 @@ def token(booting: Machine, cluster: Cluster) -> str:
     ],
     ids=["node1", "cp-1", "masters", "also-masters", "alternative-name"],
 )
-def test_a_certificate_of_another_name_is_denied(booting: Machine, cluster: Cluster, token: str, subject: str, options: str, said: str) -> None:
+def test_a_certificate_of_another_name_is_denied(booting: Remote, cluster: Cluster, token: str, subject: str, options: str, said: str) -> None:
     request_certificate(booting, token, subject, "e2e-request", options)
     request = decision(cluster, "e2e-request")
     assert [found["type"] for found in request["status"]["conditions"]] == ["Denied"]
@@ -212,7 +214,7 @@ def test_a_certificate_of_another_name_is_denied(booting: Machine, cluster: Clus
     assert "certificate" not in request["status"]
 
 
-def test_a_credential_is_good_for_one_certificate(booting: Machine, cluster: Cluster, token: str) -> None:
+def test_a_credential_is_good_for_one_certificate(booting: Remote, cluster: Cluster, token: str) -> None:
     request_certificate(booting, token, "/O=system:nodes/CN=system:node:node2", "e2e-request")
     request = decision(cluster, "e2e-request")
     assert [found["type"] for found in request["status"]["conditions"]] == ["Approved"]
@@ -221,7 +223,7 @@ def test_a_credential_is_good_for_one_certificate(booting: Machine, cluster: Clu
 
 
 @pytest.fixture(scope="module")
-def stolen(cluster: Cluster, server: Machine) -> t.Iterator[str]:
+def stolen(cluster: Cluster, server: Remote) -> t.Iterator[str]:
     """The credential of the boot server, on the machine that has kubectl."""
     path = "/run/e2e-stolen"
     cluster.machine.run(f"umask 077 && cat >{path}", server.run("cat /etc/ltsp-join/kubeconfig"))

@@ -8,32 +8,33 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from machines import Machine, reboot
+
+from ltsp_lab.remote import Remote, reboot
 
 if t.TYPE_CHECKING:
     import pathlib
 
 
 @pytest.fixture(scope="module")
-def node(lab: pathlib.Path) -> Machine:
-    node = Machine(lab, "node2")
+def node(lab: pathlib.Path) -> Remote:
+    node = Remote(lab, "node2")
     if node.environment()["LTSP_IMAGE"] != "article":
         reboot([node])
     return node
 
 
-def test_it_is_debian_12(node: Machine) -> None:
+def test_it_is_debian_12(node: Remote) -> None:
     assert node.environment()["LTSP_IMAGE"] == "article"
     assert node.run(". /etc/os-release && echo $VERSION_CODENAME") == "bookworm"
 
 
-def test_it_is_the_node_that_it_was(node: Machine) -> None:
+def test_it_is_the_node_that_it_was(node: Remote) -> None:
     assert node.run("hostname") == node.name
     assert node.environment()["LTSP_ROOT"].startswith("http://")
     assert node.run("cat /etc/e2e-preinit") == node.name
     assert node.run("findmnt --noheadings --output FSTYPE /mnt") == "tmpfs"
 
 
-def test_nothing_failed(node: Machine) -> None:
+def test_nothing_failed(node: Remote) -> None:
     assert node.state() == ("running", "")
     assert node.run("cat /etc/e2e-rcfile") == f"{node.name}-of-article"

@@ -9,8 +9,14 @@ import os
 import pathlib
 import subprocess
 
+from labs import lab
+
 NAME = os.environ["LTSP_LAB_NAME"]
 LAB = pathlib.Path(os.environ["LTSP_LAB_DIRECTORY"])
+
+
+def test_once_more_is_harmless() -> None:
+    lab("--down")
 
 
 def test_no_files() -> None:

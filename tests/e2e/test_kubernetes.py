@@ -8,10 +8,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from machines import Machine, patiently
+
+from ltsp_lab.remote import Remote, patiently
 
 if t.TYPE_CHECKING:
-    from cluster import Cluster, Object
+    from cluster import Cluster
+
+    from ltsp_lab.cluster import Object
 
 NODES = ["node1", "node2"]
 ADDRESSES = {"node1": "10.77.0.11", "node2": "10.77.0.12"}
@@ -62,7 +65,7 @@ def pod(name: str, rack: str) -> Object:
 
 
 @pytest.fixture(scope="module")
-def logs(cluster: Cluster, nodes: dict[str, Machine]) -> dict[str, list[str]]:
+def logs(cluster: Cluster, nodes: dict[str, Remote]) -> dict[str, list[str]]:
     """What a pod said on each node, read through the API."""
     cluster.kubectl("delete pods --ignore-not-found e2e-node1 e2e-node2")
     for name, node in nodes.items():
@@ -78,7 +81,7 @@ def logs(cluster: Cluster, nodes: dict[str, Machine]) -> dict[str, list[str]]:
     return {name: cluster.kubectl(f"logs e2e-{name}").splitlines() for name in nodes}
 
 
-def test_the_cluster_has_the_nodes_and_no_others(cluster: Cluster, nodes: dict[str, Machine]) -> None:
+def test_the_cluster_has_the_nodes_and_no_others(cluster: Cluster, nodes: dict[str, Remote]) -> None:
     for node in nodes.values():
         cluster.ready(node)
     assert cluster.names("nodes") == NODES
@@ -94,7 +97,7 @@ def test_a_node_is_described_as_in_the_inventory(cluster: Cluster, name: str) ->
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_engine_and_kubelet_write_to_one_tmpfs_with_a_limit(nodes: dict[str, Machine], name: str) -> None:
+def test_engine_and_kubelet_write_to_one_tmpfs_with_a_limit(nodes: dict[str, Remote], name: str) -> None:
     rows = nodes[name].run("df --block-size=1K --output=source,fstype,size /var/lib/containerd /var/lib/kubelet | tail -n 2").splitlines()
     assert len(set(rows)) == 1, rows
     _source, kind, size = rows[0].split()
@@ -113,7 +116,7 @@ def test_a_pod_cannot_ask_in_the_name_of_its_node(logs: dict[str, list[str]], na
     assert logs[name][1:] == ["https://10.77.0.1:10808/v1/join", KILLED_AFTER_TEN_SECONDS]
 
 
-def test_no_credential_is_left(cluster: Cluster, nodes: dict[str, Machine], server: Machine) -> None:
+def test_no_credential_is_left(cluster: Cluster, nodes: dict[str, Remote], server: Remote) -> None:
     assert cluster.credentials() == []
     used = {name.split(":")[2] for name in cluster.requesters() if name.startswith("system:bootstrap:")}
     assert len(used) == len(nodes)

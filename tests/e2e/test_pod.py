@@ -12,7 +12,9 @@ import typing as t
 import pytest
 import yaml
 from boots import NAMESPACE, ON_HOST, pods
-from machines import Machine, playbook
+
+from ltsp_lab.remote import Remote
+from playbooks import playbook
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -26,7 +28,7 @@ CONTAINERS = ["http", "nbd", "tftp"]
 
 
 @pytest.mark.parametrize("name", TRANSPORTS)
-def test_both_firmwares_boot_from_the_host_network(second: Second, nodes: dict[str, Machine], name: str) -> None:
+def test_both_firmwares_boot_from_the_host_network(second: Second, nodes: dict[str, Remote], name: str) -> None:
     assert second.servers[name] == (MACHINE, MACHINE)
     assert nodes[name].environment()["LTSP_ROOT"].split(":")[0] == TRANSPORTS[name]
     assert nodes[name].state() == ("running", "")
@@ -39,7 +41,7 @@ def test_one_pod_with_one_daemon_in_each_container(second: Second, cluster: Clus
     assert [status["restartCount"] for status in pod["status"]["containerStatuses"]] == [0, 0, 0]
 
 
-def test_the_image_is_the_one_that_was_built_by_its_digest(second: Second, cluster: Cluster, server: Machine) -> None:
+def test_the_image_is_the_one_that_was_built_by_its_digest(second: Second, cluster: Cluster, server: Remote) -> None:
     images = {container["image"] for pod in pods(cluster) for container in pod["spec"]["containers"]}
     assert images == {json.loads(server.run("cat /srv/ltsp/private/containers/ltsp.json"))["image"]}
     assert re.search(r"@sha256:[0-9a-f]{64}$", images.pop())

@@ -14,7 +14,8 @@ from boots import REFUSED
 if t.TYPE_CHECKING:
     from boots import Second, Third
     from cluster import Cluster
-    from machines import Machine
+
+    from ltsp_lab.remote import Remote
 
 NODES = ["node1", "node2"]
 MEMBERS = ["kube-1", *NODES]
@@ -25,25 +26,25 @@ LABELS = {
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_it_boots_the_other_version(second: Second, nodes: dict[str, Machine], server: Machine, name: str) -> None:
+def test_it_boots_the_other_version(second: Second, nodes: dict[str, Remote], server: Remote, name: str) -> None:
     version = nodes[name].environment()["LTSP_VERSION"]
     assert version == server.run("readlink /srv/ltsp/public/images/node/current")
     assert version != second.versions[name]
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_the_module_that_was_built_for_the_image_is_loaded(second: Second, nodes: dict[str, Machine], name: str) -> None:
+def test_the_module_that_was_built_for_the_image_is_loaded(second: Second, nodes: dict[str, Remote], name: str) -> None:
     node = nodes[name]
     assert node.run("cat /sys/module/ltsp_e2e/parameters/greeting") == "built against the image's kernel"
     assert node.run("modinfo --field=vermagic ltsp_e2e").split()[0] == node.run("uname --kernel-release")
 
 
-def test_what_the_module_was_built_with_is_not_in_the_image(second: Second, nodes: dict[str, Machine]) -> None:
+def test_what_the_module_was_built_with_is_not_in_the_image(second: Second, nodes: dict[str, Remote]) -> None:
     nodes["node2"].run("[ ! -e /usr/bin/gcc ] && [ ! -e /usr/src/ltsp_e2e ] && ! ls -d /usr/src/linux-headers-*")
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_it_is_the_machine_and_the_node_that_it_was(second: Second, nodes: dict[str, Machine], name: str) -> None:
+def test_it_is_the_machine_and_the_node_that_it_was(second: Second, nodes: dict[str, Remote], name: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", second.machine_ids[name])
     assert nodes[name].run("cat /etc/machine-id") == second.machine_ids[name]
     assert second.nodes[name]["metadata"]["uid"] == second.uids[name]
@@ -71,7 +72,7 @@ def test_nothing_piles_up(second: Second, cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_nothing_failed(second: Second, nodes: dict[str, Machine], name: str) -> None:
+def test_nothing_failed(second: Second, nodes: dict[str, Remote], name: str) -> None:
     assert nodes[name].state() == ("running", "")
 
 
@@ -80,7 +81,7 @@ def test_a_node_in_vain_is_a_running_node_that_says_why(third: Third) -> None:
     assert third.said_in_vain.splitlines()[0] in third.console
 
 
-def test_the_command_in_lts_conf_joins_the_node_again(second: Second, third: Third, nodes: dict[str, Machine]) -> None:
+def test_the_command_in_lts_conf_joins_the_node_again(second: Second, third: Third, nodes: dict[str, Remote]) -> None:
     assert third.commanded["metadata"]["uid"] == second.uids["node1"]
     assert nodes["node1"].run("systemctl is-active ltsp-rc kubelet").split() == ["active", "active"]
     assert nodes["node1"].run("systemctl is-enabled kubernetes-join || true") in ("masked", "masked-runtime")
@@ -99,7 +100,7 @@ def test_a_refused_join_leaves_nothing(third: Third, cluster: Cluster) -> None:
     assert third.leftovers.splitlines()[-1] in ("inactive", "failed")
 
 
-def test_the_corrected_boot_server_lets_the_node_in_without_a_boot(third: Third, cluster: Cluster, nodes: dict[str, Machine]) -> None:
+def test_the_corrected_boot_server_lets_the_node_in_without_a_boot(third: Third, cluster: Cluster, nodes: dict[str, Remote]) -> None:
     assert re.search(r"^ltsp-1 +: ok=\d+ +changed=[1-9]", third.corrected, re.MULTILINE), third.corrected
     assert cluster.ready(nodes["node2"])["status"]["nodeInfo"]["bootID"] == third.boot
     assert cluster.names("nodes") == MEMBERS

@@ -11,13 +11,17 @@ import typing as t
 
 import pytest
 from boots import BALANCED, EDITED, NAMESPACE, SERVICE, generation, pods, servers
-from machines import Machine, patiently, playbook, reboot
+
+from ltsp_lab.remote import Remote, patiently, reboot
+from playbooks import playbook
 
 if t.TYPE_CHECKING:
     import pathlib
 
     from boots import Second, Third
-    from cluster import Cluster, Object
+    from cluster import Cluster
+
+    from ltsp_lab.cluster import Object
 
 NODES = ["node1", "node2"]
 BUILDER = "10.77.0.1"
@@ -29,7 +33,7 @@ RUN = """
 
 
 @pytest.fixture(scope="module")
-def record(server: Machine) -> Object:
+def record(server: Remote) -> Object:
     found: Object = json.loads(server.run("cat /srv/ltsp/private/containers/ltsp.json"))
     return found
 
@@ -39,7 +43,7 @@ def test_both_firmwares_boot_through_its_nat_while_it_is_deleted(third: Third, n
     assert third.servers[name] == (SERVICE, SERVICE)
 
 
-def test_an_edit_of_lts_conf_is_seen_by_the_next_boot(third: Third, nodes: dict[str, Machine]) -> None:
+def test_an_edit_of_lts_conf_is_seen_by_the_next_boot(third: Third, nodes: dict[str, Remote]) -> None:
     assert nodes["node2"].run("cat /etc/e2e-edited") == f"node2 boots from {SERVICE}"
 
 
@@ -48,7 +52,7 @@ def test_the_edit_restarted_nothing(third: Third) -> None:
     assert [restarts for _pod, restarts in third.pods_after_edit] == [[0, 0, 0]]
 
 
-def test_the_version_before_is_still_served(second: Second, third: Third, record: Object, server: Machine) -> None:
+def test_the_version_before_is_still_served(second: Second, third: Third, record: Object, server: Remote) -> None:
     former = second.versions["node2"]
     assert former in next(image["versions"] for image in record["images"] if image["name"] == "node")
     server.run(f"curl --silent --fail --output /dev/null http://{SERVICE}/images/node/{former}/boot.cfg")
@@ -62,7 +66,7 @@ def test_the_pods_are_restricted(third: Third, cluster: Cluster) -> None:
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
 
 
-def test_a_wrong_digest_is_an_error_and_the_former_pod_serves_on(third: Third, record: Object, lab: pathlib.Path, cluster: Cluster, server: Machine) -> None:
+def test_a_wrong_digest_is_an_error_and_the_former_pod_serves_on(third: Third, record: Object, lab: pathlib.Path, cluster: Cluster, server: Remote) -> None:
     assert third.deleted_pod not in [uid for uid, _restarts in generation(cluster)]
     wrong = record["image"].split("@")[0] + "@sha256:" + "0" * 64
     variables = json.dumps({"kubernetes_deploy_image": wrong, "kubernetes_deploy_rollout_timeout": 20})
@@ -74,7 +78,7 @@ def test_a_wrong_digest_is_an_error_and_the_former_pod_serves_on(third: Third, r
     assert generation(cluster) == before
 
 
-def test_nodes_in_ram_run_on_when_all_of_it_is_removed(third: Third, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Machine]) -> None:
+def test_nodes_in_ram_run_on_when_all_of_it_is_removed(third: Third, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Remote]) -> None:
     removed = "--extra-vars=kubernetes_deploy_state=absent"
     playbook(lab, ["deploy"], EDITED, removed)
 
@@ -89,7 +93,7 @@ def test_nodes_in_ram_run_on_when_all_of_it_is_removed(third: Third, lab: pathli
     assert re.search(r"^kube-1 +: ok=\d+ +changed=0 ", playbook(lab, ["deploy"], EDITED, removed), re.MULTILINE)
 
 
-def test_docker_run_alone_is_a_boot_server(third: Third, record: Object, lab: pathlib.Path, nodes: dict[str, Machine], server: Machine) -> None:
+def test_docker_run_alone_is_a_boot_server(third: Third, record: Object, lab: pathlib.Path, nodes: dict[str, Remote], server: Remote) -> None:
     playbook(lab, ["dhcp"], [*BALANCED, "pod_alone.yml"])
     server.run(f"set -e; {RUN.format(record['image'])}")
     reboot([nodes["node2"]])

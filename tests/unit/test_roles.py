@@ -11,6 +11,8 @@ The README has one table of variables (its own, or several under headings), one 
 
 The default is YAML between backticks, with `|` written as `\\|`; it is empty for a variable that has none, and the word
 `required` for one that must be given. The type is the one of the argument specification, lists as `list of str`.
+
+The variables of all entry points of a role are in the same tables. A variable that several of them take is the same in all.
 """
 
 from __future__ import annotations
@@ -36,8 +38,21 @@ def defaults_of(role: pathlib.Path) -> dict[str, t.Any]:
     return (load(path) or {}) if path.exists() else {}
 
 
+def entry_points_of(role: pathlib.Path) -> dict[str, dict[str, dict[str, t.Any]]]:
+    specification = load(role / "meta" / "argument_specs.yml")["argument_specs"]
+    return {name: entry_point.get("options") or {} for name, entry_point in specification.items()}
+
+
 def options_of(role: pathlib.Path) -> dict[str, dict[str, t.Any]]:
-    return load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"].get("options") or {}
+    """The options of all entry points; `main` says how one of several is described."""
+    entry_points = entry_points_of(role)
+    main = entry_points.pop("main")
+    return {name: option for options in (*entry_points.values(), main) for name, option in options.items()}
+
+
+def said_of(option: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What an option is, without how it is described."""
+    return {key: value for key, value in option.items() if key in ("type", "elements", "default", "choices", "required")}
 
 
 def type_of(option: dict[str, t.Any]) -> str:
@@ -64,6 +79,21 @@ def role(request: pytest.FixtureRequest) -> pathlib.Path:
 
 def test_there_are_roles() -> None:
     assert "ltsp_image" in [role.name for role in ROLES]
+
+
+def test_entry_points_have_their_tasks(role: pathlib.Path) -> None:
+    assert [name for name in entry_points_of(role) if not (role / "tasks" / f"{name}.yml").exists()] == []
+
+
+def test_entry_points_take_the_same_options(role: pathlib.Path) -> None:
+    merged = options_of(role)
+    wrong = [
+        f"{entry_point}: {name}"
+        for entry_point, options in entry_points_of(role).items()
+        for name, option in options.items()
+        if said_of(option) != said_of(merged[name])
+    ]
+    assert wrong == []
 
 
 def test_variables_carry_the_role_as_prefix(role: pathlib.Path) -> None:

@@ -88,8 +88,10 @@ class Container:
         pytest.fail(f"{name} did not start")
 
 
-@pytest.fixture(params=[name for name, command in SHELLS.items() if shutil.which(command[0])])
+@pytest.fixture(params=SHELLS)
 def container(request: t.Any, tmp_path: pathlib.Path) -> Container:
+    if not shutil.which(SHELLS[request.param][0]):
+        pytest.skip(f"{request.param} is not installed")
     return Container(tmp_path, SHELLS[request.param])
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import stat
 import typing as t
 
 import pytest
@@ -395,10 +394,3 @@ def test_images_are_imported(booted: t.Any, engine: str, command: str) -> None:
     assert booted.read("calls").splitlines() == [f"{command} {file}" for file in files]
     files[0].unlink()
     assert run(booted, "ltsp_import_images", KUBERNETES_ENGINE=engine).returncode == 0
-
-
-def test_modes_of_the_files() -> None:
-    for file in RUNTIME.rglob("*"):
-        if file.is_file():
-            program = file.parent.name == "ltsp" and not file.suffix
-            assert stat.S_IMODE(file.stat().st_mode) == (0o755 if program else 0o644), file

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import shutil
@@ -17,7 +18,7 @@ import yaml
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _dhcp, _nodes
 
 ROLE = pathlib.Path(__file__).parents[4] / "roles" / "isc_dhcp"
-DHCPD = shutil.which("dhcpd", path="/usr/sbin:/usr/bin")
+DHCPD = shutil.which("dhcpd", path=f"{os.environ['PATH']}:/usr/sbin")
 
 DEFAULTS: dict[str, t.Any] = {
     "authoritative": True,
@@ -138,12 +139,14 @@ def words(text: str) -> list[str]:
     return re.sub(r"([{};])", r" \1 ", text).split()
 
 
-@pytest.fixture
-def accepted(tmp_path: pathlib.Path) -> t.Callable[[str], str]:
-    """Have dhcpd itself read a configuration, where there is a dhcpd, and return the configuration."""
+@pytest.fixture(params=["text", "dhcpd"])
+def accepted(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> t.Callable[[str], str]:
+    """Return a configuration: as it is, or after dhcpd itself has read it."""
+    if request.param == "dhcpd" and not DHCPD:
+        pytest.skip("dhcpd is not installed")
 
     def check(text: str) -> str:
-        if DHCPD:
+        if request.param == "dhcpd":
             path = tmp_path / "dhcpd.conf"
             path.write_text(text, encoding="utf-8")
             result = subprocess.run([DHCPD, "-t", "-4", "-cf", path], capture_output=True, text=True, check=False)
@@ -312,7 +315,7 @@ def test_values_may_come_as_text() -> None:
     assert config(**text) == config(**data)
 
 
-@pytest.mark.skipif(not DHCPD, reason="dhcpd is not installed")
+@pytest.mark.parametrize("accepted", ["dhcpd"], indirect=True)
 def test_dhcpd_knows_each_option_by_the_type_that_the_table_gives_it(accepted: t.Callable[[str], str]) -> None:
     values = {"ip-address": "10.77.0.1", "text": "some text", "string": "some text", "domain-list": "farm.test", "boolean": True, "integer 32": 60}
     accepted(render(options={name: values[kind.replace("array of ", "")] for name, kind in _dhcp.OPTION_TYPES.items()}))

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import pathlib
+import stat
 import typing as t
 
 import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes import KubernetesError, Plan, parse_version, plan_node, reported_version
 
+RUNTIME = pathlib.Path(__file__).parents[4] / "roles" / "kubernetes_node" / "files" / "runtime"
 SETTINGS: dict[str, t.Any] = {
     "version": "1.36.3",
     "source": "repository",
@@ -144,6 +147,14 @@ def test_the_runtime_is_installed_file_by_file() -> None:
         {"path": "/usr/a", "src": "/role/files/runtime/usr/a", "mode": "0755"},
         {"path": "/usr/b", "src": "/role/files/runtime/usr/b", "mode": "0644"},
     ]
+
+
+def test_on_a_node_only_root_may_write_the_runtime_and_its_programs_can_be_run() -> None:
+    files = [path for path in RUNTIME.rglob("*") if path.is_file()]
+    found = [{"path": str(path), "xusr": bool(path.stat().st_mode & stat.S_IXUSR)} for path in files]
+    modes = {file["path"]: file["mode"] for file in plan_node({**SETTINGS, "runtime": str(RUNTIME)}, runtime=found)["files"]}
+    assert set(modes.values()) == {"0755", "0644"}
+    assert {path for path, mode in modes.items() if mode == "0755"} == {f"/usr/lib/ltsp/kubernetes-{name}" for name in ("images", "join", "leave")}
 
 
 def test_images_are_files_or_fetched() -> None:

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machines of a lab as their users have them: by ssh, and by what their consoles show."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import time
+import typing as t
+
+from ltsp_lab import consoles
+from ltsp_lab.files import Files
+
+if t.TYPE_CHECKING:
+    import pathlib
+
+T = t.TypeVar("T")
+
+SECONDS = 120
+
+
+class RemoteError(AssertionError):
+    """A command on a machine has failed, or the machine does not answer."""
+
+
+def patiently(probe: t.Callable[[], T], seconds: float, every: float = 2) -> T:
+    """What `probe` returns as soon as it does not fail any longer."""
+    limit = time.monotonic() + seconds
+    while True:
+        try:
+            return probe()
+        except (AssertionError, subprocess.TimeoutExpired):
+            if time.monotonic() > limit:
+                raise
+            time.sleep(every)
+
+
+class Remote:
+    """A machine of the lab in `directory`."""
+
+    def __init__(self, directory: pathlib.Path, name: str) -> None:
+        self.directory = directory
+        self.name = name
+
+    def run(self, command: str, stdin: str = "", seconds: float = SECONDS) -> str:
+        """What a command says there; raises RemoteError when it fails."""
+        # An emulated machine takes seconds to greet: a connection is kept for the next command.
+        kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", f"ControlPath={self.directory}/run/%n.ssh-lab"]
+        ssh = ["ssh", "-F", f"{self.directory}/ssh_config", *kept, self.name, command]
+        done = subprocess.run(ssh, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
+        if done.returncode:
+            raise RemoteError(f"{self.name}: {command}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    def wait_for(self, command: str, seconds: float = 600) -> str:
+        return patiently(lambda: self.run(command), seconds)
+
+    def state(self) -> tuple[str, str]:
+        """What systemd says of itself when everything is started, and the units that failed."""
+        state = self.run("timeout 100 systemctl is-system-running --wait || true")
+        return state, self.run("systemctl --failed --no-legend --plain")
+
+    def environment(self) -> dict[str, str]:
+        """What the runtime of a node says of its boot."""
+        lines = self.run("cat /run/ltsp/env").splitlines()
+        return dict(word.split("=", 1) for line in lines for word in shlex.split(line))
+
+    def boot(self) -> str:
+        """The id of the boot that it is in."""
+        return self.run("cat /proc/sys/kernel/random/boot_id")
+
+    def console(self, offset: int = 0) -> str:
+        """What its console has shown since it was switched on, or since `offset`."""
+        return consoles.read(Files(self.directory / "run", self.name).console_log, offset)
+
+    def answer(self) -> dict[str, t.Any]:
+        """What it said when it answered first, and after how many seconds."""
+        return dict(json.loads(Files(self.directory / "run", self.name).answer.read_text(encoding="utf-8")))
+
+
+def reboot(machines: list[Remote], meanwhile: t.Callable[[], object] = lambda: None) -> None:
+    """Boot all of them at the same time; returns when they answer again."""
+    boots = [machine.boot() for machine in machines]
+    for machine in machines:
+        machine.run("systemd-run --quiet --on-active=1 systemctl reboot")
+    meanwhile()
+    for machine, boot in zip(machines, boots):
+        machine.wait_for(f"! grep -q {boot} /proc/sys/kernel/random/boot_id")

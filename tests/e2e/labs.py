@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The labs that the tests look at, one after the other, and the order of the tests that follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import subprocess
+
+from playbooks import E2E
+
+COMMAND = pathlib.Path(__file__).parents[2] / "scripts" / "lab"
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of lab: the options of scripts/lab, the inventories beside this file, and why its tests need it."""
+
+    options: tuple[str, ...]
+    inventories: tuple[str, ...]
+    why: str
+
+
+FIRMWARE = Kind(("--kubernetes",), ("inventory.yml",), "firmware, boot loaders, the image's own kernel, and Kubernetes, which needs that kernel")
+FAST = Kind(("--fast", "--nodes=6"), (), "many boots of the runtime, which knows neither firmware nor loader nor kernel")
+ARTICLE = Kind(("--fast",), ("article.yml",), "an lts.conf and a userland, of which no line needs the image's kernel")
+
+SCENARIOS = {
+    "test_nodes": FIRMWARE,
+    "test_kubernetes": FIRMWARE,
+    "test_attacks": FIRMWARE,
+    "test_pod": FIRMWARE,
+    "test_rejoin": FIRMWARE,
+    "test_service": FIRMWARE,
+    "test_faults": FAST,
+    "test_bookworm": ARTICLE,
+    "test_article": ARTICLE,
+    "test_down": None,
+}
+"""The modules in the order in which they run, with the lab that each needs. The last one needs that there is none."""
+
+
+def lab(*options: str, inventories: tuple[str, ...] = ()) -> None:
+    """Runs scripts/lab."""
+    more = [f"--inventory={E2E / name}" for name in inventories]
+    subprocess.run([COMMAND, *options, *(["--", *more] if more else [])], stdin=subprocess.DEVNULL, check=True)
+
+
+class Labs:
+    """The one lab of the tests, which becomes of another kind when a test needs it."""
+
+    def __init__(self) -> None:
+        self.kind: Kind | None = None
+
+    def bring(self, kind: Kind | None) -> None:
+        """The lab is of this kind afterwards, or away."""
+        if kind == self.kind:
+            return
+        # What fails halfway is of no kind.
+        self.kind = None
+        if kind:
+            lab(*kind.options, inventories=kind.inventories)
+        else:
+            lab("--down")
+        self.kind = kind

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command scripts/test."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ltsp_lab.locks import sole_lock
+from ltsp_lab.messages import LabError, say
+from ltsp_lab.settings import Settings
+from ltsp_tests.arguments import USAGE, Choice, parse
+from ltsp_tests.machines import why_no_machines
+from ltsp_tests.processes import Processes, guarded, module
+from ltsp_tests.report import FAILED, summary
+from ltsp_tests.runner import Leg, Run
+
+PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+"""The system's own programs: the user's could be others."""
+
+
+def plan(choice: Choice, settings: Settings, processes: Processes) -> list[Leg]:
+    """The legs, with what runs beside them."""
+    reason = why_no_machines(os.geteuid())
+    reasons = dict.fromkeys(("integration", "e2e", "boots"), reason)
+    # They take minutes where no release is to be had, and the legs before e2e leave a processor half idle.
+    early = "e2e" in choice.legs and len(choice.legs) > 1 and not reason
+    programs = processes.start(["nice", "-n", "19", *module("ltsp_lab.programs")], settings.cache / "kubernetes.log") if early else None
+    return [
+        Leg(
+            name,
+            module("ltsp_tests.leg", name, choice.name),
+            reason=reasons.get(name, ""),
+            beside="integration" if name == "sanity" else "",
+            awaits=programs if name == "e2e" else None,
+        )
+        for name in choice.legs
+    ]
+
+
+def run(choice: Choice, settings: Settings) -> int:
+    with sole_lock(settings.cache / "test.lock", f"another scripts/test is at work in {settings.cache}; wait for it"), Processes() as processes:
+        outcomes = Run(plan(choice, settings, processes), settings.cache, processes).outcomes()
+        say(summary(outcomes))
+        return int(any(outcome.result == FAILED for outcome in outcomes))
+
+
+def main() -> int:
+    os.environ["PATH"] = PATH
+    settings = Settings.read(os.environ)
+    usage = USAGE.format(cache=settings.cache)
+    try:
+        choice = parse(sys.argv[1:])
+    except LabError as error:
+        raise LabError(f"{error}\n\n{usage}", error.status) from None
+    if choice.help:
+        print(usage, end="")
+        return 0
+    return run(choice, settings)
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
