@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options, and those behind `--`; raises UsageError."""
-    own, _dashes, more = (list(arguments), "", []) if "--" not in arguments else _split(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--down", action="store_true")
@@ -79,16 +79,11 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
     parser.add_argument("--fast", action="store_true")
     parser.add_argument("--nodes", type=_number, default=2)
-    options = parser.parse_args(own)
+    options = parser.parse_args(arguments[:end])
     options.kubernetes |= options.server == "kubernetes"
     if options.fast and options.kubernetes:
         raise UsageError("--fast goes without Kubernetes, whose nodes need the image's own kernel: leave out one of them")
-    return options, more
-
-
-def _split(arguments: Sequence[str]) -> tuple[list[str], str, list[str]]:
-    place = list(arguments).index("--")
-    return list(arguments[:place]), "--", list(arguments[place + 1 :])
+    return options, list(arguments[end + 1 :])
 
 
 def run(arguments: Sequence[str], settings: Settings) -> None:

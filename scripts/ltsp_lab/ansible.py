@@ -61,6 +61,9 @@ class Ansible:
     def playbook(self, *arguments: str) -> None:
         """Run ansible-playbook; raises LabError with its exit status when it fails."""
         say(f"+ ansible-playbook {shlex.join(arguments)}")
+        # An interrupted ssh that has had them leaves them non-blocking, and Ansible would not start.
+        for descriptor in (1, 2):
+            os.set_blocking(descriptor, True)
         status = run_to_end([self.venv / "bin/ansible-playbook", *arguments], environment=self.environment())
         if status != 0:
             name = next((argument for argument in arguments if argument.startswith("serverfarm.ltsp.")), arguments[-1])

@@ -33,7 +33,8 @@ STOPS = (
 )
 """Words after which a boot does not go on by itself: the stage, a pattern, and where to look."""
 
-_ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|\][^\x07]*\x07)|[\r\x00]")
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])|[\r\x00]")
+"""Sequences of ECMA-48, with parameters (CSI), with a text (OSC) and short ones such as the reset of a terminal, in this order."""
 
 
 @dataclasses.dataclass(frozen=True)

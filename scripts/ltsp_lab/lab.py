@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import socket
-import subprocess
 import sys
 import time
 import typing as t
@@ -183,11 +182,16 @@ class Farm:
         for name in names:
             try:
                 cluster.ready(self.remote(name), limit - time.monotonic())
-            except (RemoteError, subprocess.TimeoutExpired) as error:
-                said = self.remote(name).run("journalctl --unit=kubernetes-join --unit=kubelet --lines=15 --no-pager --output=cat")
-                raise LabError(f"{error}\nThe last that it said of joining:\n{said}") from error
+            except RemoteError as error:
+                raise LabError(f"{error}\nThe last that it said of joining:\n{self._last_words(name)}") from error
             since = Files(self.settings.run, name).record.stat().st_mtime
             say(f"  {name:<8} {time.time() - since:4.0f} s  Ready")
+
+    def _last_words(self, name: str) -> str:
+        try:
+            return self.remote(name).run("journalctl --unit=kubernetes-join --unit=kubelet --lines=15 --no-pager --output=cat")
+        except RemoteError as error:
+            return str(error)
 
     def _show(self, lab: Lab) -> None:
         """The table of what booted, and what to do with it."""

@@ -16,12 +16,13 @@ import typing as t
 from ltsp_lab import qemu, qmp, uml
 from ltsp_lab.description import Firmware, Machine
 from ltsp_lab.files import Files
+from ltsp_lab.messages import LabError
 
 if t.TYPE_CHECKING:
     from ltsp_lab.settings import Settings
 
 OFF, RUNNING = "off", "running"
-_END_SECONDS = 10
+END_SECONDS = 10
 
 
 class Power:
@@ -111,23 +112,27 @@ class Power:
             self._ip("link", "set", tap, "master", "br0", "up")
 
     def _ip(self, *arguments: str, may_fail: bool = False) -> None:
-        subprocess.run(["ip", "-n", self.settings.name, *arguments], stdin=subprocess.DEVNULL, capture_output=may_fail, check=not may_fail)
+        command = ["ip", "-n", self.settings.name, *arguments]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode and not may_fail:
+            raise LabError(f"{' '.join(command)}: {done.stderr.strip()}")
 
 
 def _process(files: Files) -> int | None:
-    """The process of a machine. A process id may be another's by now: the machine's own has one of its files in its command line, and a zombie has none."""
+    """The process of a machine. A process id may be another's by now: the machine's own has one of its files in its command line."""
     try:
         pid = int(files.pid.read_text(encoding="utf-8"))
-        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    mark = f"{files.run}/{files.name}.".encode()
-    return pid if any(mark in word for word in words) else None
+    # A zombie has no command line, and neither has, for a moment, a process whose program is replaced by the next one, as nsenter is.
+    known = f"{files.run}/{files.name}.".encode() in line if line else _runs_in(pid, pathlib.Path(f"/proc/{pid}/stat"))
+    return pid if known else None
 
 
 def _has_ended(group: int) -> bool:
     """Wait until a machine's processes have left its disks."""
-    limit = time.monotonic() + _END_SECONDS
+    limit = time.monotonic() + END_SECONDS
     while any(_runs_in(group, path) for path in pathlib.Path("/proc").glob("[0-9]*/stat")):
         if time.monotonic() > limit:
             return False

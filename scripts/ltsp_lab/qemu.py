@@ -32,17 +32,19 @@ _KVM_GET_API_VERSION, _KVM_CREATE_VM = 0xAE00, 0xAE01
 
 def accelerator(settings: Settings) -> str:
     """What the next machine is to run with: as the user says, as an earlier machine of this lab has shown, else KVM where it can be opened."""
-    return settings.accelerator or _remembered(settings) or (KVM if kvm_opens() else EMULATION)
+    return settings.accelerator or remembered(settings) or (KVM if kvm_opens() else EMULATION)
+
+
+def remembered(settings: Settings) -> str:
+    """What an earlier machine of this lab has shown to work, empty when none has."""
+    with contextlib.suppress(FileNotFoundError):
+        return _note(settings).read_text(encoding="utf-8")
+    return ""
 
 
 def remember(settings: Settings, name: str) -> None:
     """Note for the other machines of this lab what works."""
     _note(settings).write_text(name, encoding="utf-8")
-
-
-def is_proven(settings: Settings) -> bool:
-    """Whether a machine of this lab has shown already what works, or the user has said it."""
-    return bool(settings.accelerator or _remembered(settings))
 
 
 def kvm_opens(device: str = "/dev/kvm") -> bool:
@@ -72,12 +74,6 @@ def command(settings: Settings, machine: Machine, files: Files, acceleration: st
         *_disks(settings, machine, files),
         *_FIRMWARE[machine.firmware](settings, machine, files),
     ]
-
-
-def _remembered(settings: Settings) -> str:
-    with contextlib.suppress(FileNotFoundError):
-        return _note(settings).read_text(encoding="utf-8")
-    return ""
 
 
 def _note(settings: Settings) -> pathlib.Path:

@@ -13,6 +13,7 @@ import typing as t
 
 from ltsp_lab import consoles
 from ltsp_lab.files import Files
+from ltsp_lab.messages import LabError
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -22,7 +23,7 @@ T = t.TypeVar("T")
 SECONDS = 120
 
 
-class RemoteError(AssertionError):
+class RemoteError(LabError, AssertionError):
     """A command on a machine has failed, or the machine does not answer."""
 
 
@@ -32,7 +33,7 @@ def patiently(probe: t.Callable[[], T], seconds: float, every: float = 2) -> T:
     while True:
         try:
             return probe()
-        except (AssertionError, subprocess.TimeoutExpired):
+        except AssertionError:
             if time.monotonic() > limit:
                 raise
             time.sleep(every)
@@ -46,11 +47,14 @@ class Remote:
         self.name = name
 
     def run(self, command: str, stdin: str = "", seconds: float = SECONDS) -> str:
-        """What a command says there; raises RemoteError when it fails."""
+        """What a command says there; raises RemoteError when it fails, and when it has not ended after `seconds`."""
         # An emulated machine takes seconds to greet: a connection is kept for the next command.
         kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", f"ControlPath={self.directory}/run/%n.ssh-lab"]
         ssh = ["ssh", "-F", f"{self.directory}/ssh_config", *kept, self.name, command]
-        done = subprocess.run(ssh, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
+        try:
+            done = subprocess.run(ssh, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise RemoteError(f"{self.name}: {command}: no end after {seconds:.0f} s") from None
         if done.returncode:
             raise RemoteError(f"{self.name}: {command}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout.strip()

@@ -33,7 +33,8 @@ mkdir -p "/usr/lib/modules/$release"
 mount -t hostfs -o "{uml.MODULES}/$release" none "/usr/lib/modules/$release"
 echo 'for path in "/usr/lib/modules/$(uname -r)"; do mkdir -p "$rootmnt$path"; mount -o move "$path" "$rootmnt$path"; done' >>/scripts/init-bottom/ORDER
 """
-_RESTART = "reboot: Restarting system"
+# After a panic the kernel of a real machine restarts it, and user-mode Linux ends.
+_RESTARTS = (b"reboot: Restarting system", b"Kernel panic - not syncing")
 _RETRY_SECONDS = 10
 _FETCH_SECONDS = 30
 _ASSIGNMENT = re.compile(r'set (\w+)="(.*)"')
@@ -64,7 +65,7 @@ def read(name: str, fetch: Fetch, variables: dict[str, str]) -> dict[str, str]:
 def describe(mac: str, fetch: Fetch) -> dict[str, str]:
     """What a machine boots, by GRUB's variables; raises NothingToBoot."""
     dashes = mac.replace(":", "-")
-    variables = {"ltsp_mac": dashes}
+    variables = {"ltsp_mac": dashes, "net_default_server": BUILDER_ADDRESS}
     try:
         read(f"/boot/nodes/{dashes}.cfg", fetch, variables)
     except Missing:
@@ -109,7 +110,8 @@ def boot(tree: pathlib.Path, machine: Machine, files: Files, console: t.BinaryIO
     begin = console.tell()
     run([*uml.enter(tree, files.run), *command(machine, files, variables["ltsp_command_line"])], console)
     console.seek(begin)
-    return _RESTART.encode() in console.read()
+    words = console.read()
+    return any(restart in words for restart in _RESTARTS)
 
 
 def run(linux: list[str], console: t.BinaryIO) -> None:

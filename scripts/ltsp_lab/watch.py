@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import subprocess
 import threading
 import time
 import typing as t
@@ -24,10 +23,12 @@ if t.TYPE_CHECKING:
     from ltsp_lab.power import Power
 
 LIMIT = 600.0
+INTERVAL = 1.0
+"""Seconds between two looks at a machine."""
 SILENCE = 20.0
 """Seconds after which a firmware that has said nothing under KVM counts as one that KVM cannot run."""
 _INTERNAL_ERROR = "internal-error"
-_PROBE_SECONDS = 30
+_PROBE_SECONDS = 60
 _QUESTION = """
 if [ -e /run/ltsp/env ]; then . /run/ltsp/env; fi
 if [ -d /sys/firmware/efi ]; then firmware=UEFI; else firmware=BIOS; fi
@@ -51,6 +52,7 @@ class Watch:
 
     def until_they_answer(self, machines: Sequence[Machine]) -> None:
         """Return when all of them have answered to ssh; raises Stopped for the first that cannot, and for those that are late."""
+        self._end.clear()
         with concurrent.futures.ThreadPoolExecutor(len(machines)) as pool:
             waits = [pool.submit(self._until_it_answers, machine) for machine in machines]
             try:
@@ -66,27 +68,29 @@ class Watch:
         offset, begin = (log.stat().st_size, time.time()) if again else (0, self.power.since(machine))
         seen = ""
         while not self._end.is_set():
-            text = consoles.read(log, offset)
+            # The state comes first, so that the text of a machine that is off has its last words.
+            state, text = self.power.state(machine), consoles.read(log, offset)
             if (stage := consoles.stage(text)) != seen and not again:
                 self._say(machine, stage)
                 seen = stage
             if (again or stage in ("systemd", "started")) and self._answers(machine):
                 return
-            self._look(machine, text, time.time() - begin)
-            self._end.wait(1)
+            if reason := self._why_not_kvm(machine, state, text):
+                self._emulate(machine, reason)
+                self._until_it_answers(machine)
+                return
+            self._look(machine, state, text, time.time() - begin)
+            self._end.wait(INTERVAL)
 
-    def _look(self, machine: Machine, text: str, seconds: float) -> None:
-        """Act on a machine that goes nowhere."""
-        state = self.power.state(machine)
-        if reason := self._why_not_kvm(machine, state, text):
-            self._emulate(machine, reason)
-        elif state == OFF:
+    def _look(self, machine: Machine, state: str, text: str, seconds: float) -> None:
+        """Raise Stopped for a machine that goes nowhere."""
+        if state == OFF:
             raise self._stopped(machine, text, "it was switched off", "its process has ended: the lines above, and " + str(self.power.files(machine).log))
-        elif state == _INTERNAL_ERROR:
+        if state == _INTERNAL_ERROR:
             raise self._stopped(machine, text, f"QEMU's run state is {state}", "LTSP_LAB_ACCELERATOR=tcg emulates the processor")
-        elif stop := consoles.stop(text):
+        if stop := consoles.stop(text):
             raise self._stopped(machine, text, f"{stop.words} ({stop.stage})", stop.look)
-        elif seconds > self.limit:
+        if seconds > self.limit:
             raise self._stopped(machine, text, f"no answer after {self.limit:.0f} s", "the last stage that it reached, and what comes after it")
 
     def _why_not_kvm(self, machine: Machine, state: str, text: str) -> str:
@@ -95,7 +99,7 @@ class Watch:
             return ""
         if state == _INTERNAL_ERROR:
             return f"QEMU's run state is {state}"
-        if text.strip():
+        if text.strip() or self._has_answered(machine):
             return ""
         if state == OFF:
             return consoles.last_lines(consoles.read(self.power.files(machine).log), 1) or "QEMU has ended"
@@ -110,12 +114,12 @@ class Watch:
     def _answers(self, machine: Machine) -> bool:
         try:
             said = Remote(self.power.settings.directory, machine.name).run(_QUESTION, seconds=_PROBE_SECONDS)
-        except (RemoteError, subprocess.TimeoutExpired):
+        except RemoteError:
             return False
         answer = self.power.files(machine).answer
         if not answer.exists():
             answer.write_text(json.dumps({**json.loads(said), "seconds": round(self._seconds(machine))}), encoding="utf-8")
-        if self.power.acceleration(machine) == qemu.KVM and not qemu.is_proven(self.power.settings):
+        if self.power.acceleration(machine) == qemu.KVM and not (self.power.settings.accelerator or qemu.remembered(self.power.settings)):
             qemu.remember(self.power.settings, qemu.KVM)
         self._say(machine, "answers to ssh", json.loads(answer.read_text(encoding="utf-8"))["seconds"])
         return True
@@ -131,6 +135,7 @@ class Watch:
 
     def _stopped(self, machine: Machine, text: str, what: str, look: str) -> Stopped:
         log = self.power.files(machine).console_log
+        text = text or consoles.read(log)
         complaints = consoles.last_lines(consoles.read(self.power.files(machine).log), 5)
         end = "\n".join(filter(None, [consoles.last_lines(text), complaints]))
         return Stopped(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import typing as t
 
 import pytest
@@ -15,13 +14,36 @@ from cluster import Cluster
 from labs import FIRMWARE, SCENARIOS, Labs
 from labs import lab as command
 
+from ltsp_lab.description import Firmware
 from ltsp_lab.remote import Remote
+from ltsp_lab.settings import Settings
+
+if t.TYPE_CHECKING:
+    import pathlib
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Scenarios that share a lab run one after the other."""
     order = list(SCENARIOS)
     items.sort(key=lambda item: order.index(item.path.stem))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of the boots that went wrong, and a loud line where they had no user-mode Linux."""
+    reports = [
+        report for key in ("passed", "failed") for report in terminalreporter.getreports(key) if "test_fault[" in report.nodeid and report.when == "call"
+    ]
+    if not reports:
+        return
+    terminalreporter.section("faults")
+    terminalreporter.write_line(f"{'FAULT AND TRANSPORT':<34} {'':<6} {'S':>4}  {'HOW IT ENDS':<44} WHAT THE CONSOLE SAYS")
+    for report in sorted(reports, key=lambda report: report.nodeid):
+        found = dict(report.user_properties)
+        name = report.nodeid.partition("[")[2].rstrip("]")
+        said = f"{found.get('seconds', 0):4.0f}  {found.get('end', '')[:44]:<44} {found.get('said', '')}"
+        terminalreporter.write_line(f"{name:<34} {report.outcome:<6} {said}")
+    if any(dict(report.user_properties).get("firmware") != Firmware.NONE.value for report in reports):
+        terminalreporter.write_line("*** user-mode Linux does not boot here: only a sample of the faults was looked at, in QEMU ***")
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +60,13 @@ def needed_lab(request: pytest.FixtureRequest, labs: Labs) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> pathlib.Path:
-    return pathlib.Path(os.environ["LTSP_LAB_DIRECTORY"])
+def settings() -> Settings:
+    return Settings.read(os.environ)
+
+
+@pytest.fixture(scope="session")
+def lab(settings: Settings) -> pathlib.Path:
+    return settings.directory
 
 
 @pytest.fixture(scope="session")

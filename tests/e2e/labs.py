@@ -24,7 +24,7 @@ class Kind:
 
 
 FIRMWARE = Kind(("--kubernetes",), ("inventory.yml",), "firmware, boot loaders, the image's own kernel, and Kubernetes, which needs that kernel")
-FAST = Kind(("--fast", "--nodes=6"), (), "many boots of the runtime, which knows neither firmware nor loader nor kernel")
+FAST = Kind(("--fast", "--nodes=6"), ("fast.yml",), "many boots of the runtime, which knows neither firmware nor loader nor kernel")
 ARTICLE = Kind(("--fast",), ("article.yml",), "an lts.conf and a userland, of which no line needs the image's kernel")
 
 SCENARIOS = {
@@ -34,6 +34,7 @@ SCENARIOS = {
     "test_pod": FIRMWARE,
     "test_rejoin": FIRMWARE,
     "test_service": FIRMWARE,
+    "test_identities": FAST,
     "test_faults": FAST,
     "test_bookworm": ARTICLE,
     "test_article": ARTICLE,

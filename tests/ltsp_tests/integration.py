@@ -87,6 +87,9 @@ def _run_batch(settings: Settings, batch: Batch) -> int:
             return _test(ansible, batch)
     except LabError as error:
         print(f"test: {batch.container}: {error}", file=sys.stderr)
+        # A failure to clean up does not make an interrupted run go on.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
         return error.status
 
 

@@ -16,11 +16,18 @@ import threading
 import typing as t
 
 import pytest
+from stand_ins import Commands, Machines
 
+from ltsp_lab import power, qemu, watch
+from ltsp_lab.description import describe
+from ltsp_lab.files import known
+from ltsp_lab.power import Power
 from ltsp_lab.settings import Settings
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ltsp_lab.description import Machine
 
 # The Debian architecture of this machine does not matter: these packages are for all of them.
 CONTROL = "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Tests <tests@example.org>\nDescription: test\n"
@@ -38,25 +45,6 @@ Acquire::http::Proxy "DIRECT";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 """
-
-
-class Commands:
-    """Stand-ins for programs, first in the PATH; every call is written down."""
-
-    def __init__(self, directory: pathlib.Path) -> None:
-        self.directory = directory
-        self._calls = directory / "calls"
-        self._calls.touch()
-
-    def add(self, name: str, script: str) -> pathlib.Path:
-        path = self.directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self._calls}\n{script}\n', encoding="utf-8")
-        path.chmod(0o755)
-        return path
-
-    def calls(self, start: str = "") -> list[str]:
-        return [call for call in self._calls.read_text(encoding="utf-8").splitlines() if call.startswith(start)]
 
 
 @pytest.fixture
@@ -177,3 +165,33 @@ def mirror(site: Site, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) 
     (apt / "apt.conf").write_text(APT_CONFIG.format(directory=apt), encoding="utf-8")
     monkeypatch.setenv("APT_CONFIG", str(apt / "apt.conf"))
     return Mirror(site, tmp_path)
+
+
+@pytest.fixture
+def farm(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Power]:
+    """A lab in which something may be switched on. It is quick, its machine has KVM, and in the end all is off."""
+    settings.run.mkdir(parents=True)
+    monkeypatch.setattr(power, "END_SECONDS", 0.3)
+    monkeypatch.setattr(watch, "INTERVAL", 0.02)
+    monkeypatch.setattr(qemu, "kvm_opens", lambda: True)
+    farm = Power(settings)
+    yield farm
+    for machine in known(settings.run):
+        farm.off(machine)
+
+
+@pytest.fixture
+def machines(commands: Commands, farm: Power) -> Machines:
+    return Machines(commands, farm)
+
+
+@pytest.fixture
+def node(machines: Machines) -> Machine:
+    """A machine with a BIOS."""
+    return describe(1).nodes[0]
+
+
+@pytest.fixture
+def other(machines: Machines) -> Machine:
+    """Another machine; it has a BIOS, too, because that of UEFI need not be installed."""
+    return describe(3).nodes[2]

@@ -184,6 +184,21 @@ def test_a_playbook_runs_with_the_collections_and_the_configuration_of_the_lab(
     assert "unseen" not in out
 
 
+def test_a_playbook_starts_after_an_interrupted_ssh(real: Ansible, tmp_path: pathlib.Path) -> None:
+    playbook = tmp_path / "play.yml"
+    playbook.write_text("[{hosts: localhost, gather_facts: false, tasks: []}]", encoding="utf-8")
+    reading, writing = os.pipe()
+    saved = os.dup(1)
+    try:
+        os.dup2(writing, 1)
+        os.set_blocking(1, False)
+        real.playbook("--inventory=localhost,", str(playbook))
+    finally:
+        os.dup2(saved, 1)
+        for descriptor in (saved, reading, writing):
+            os.close(descriptor)
+
+
 def test_a_playbook_that_fails_is_named_with_its_status(real: Ansible, tmp_path: pathlib.Path) -> None:
     playbook = tmp_path / "play.yml"
     playbook.write_text("[{hosts: localhost, gather_facts: false, tasks: [{fail: {}}]}]", encoding="utf-8")

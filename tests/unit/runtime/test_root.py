@@ -22,6 +22,7 @@ def machine(node: t.Any) -> t.Any:
     node.write("proc/meminfo", "MemTotal: 2000000 kB\nMemAvailable:    1000000 kB\n")
     node.write("sys/class/net/eth0/address", "52:54:00:aa:bb:01\n")
     node.write("sys/class/net/lo/address", "00:00:00:00:00:00\n")
+    node.write("sys/block/nbd0/size", f"{len(IMAGE) // 512}\n")
     node.write("lease", LEASE)
     (node.root / "image").write_bytes(IMAGE)
     calls = f'echo "${{0##*/}} $*" >>"{node.root}/calls"'
@@ -116,10 +117,32 @@ def test_the_next_transport_is_tried_and_all_are_reported(machine: t.Any) -> Non
     assert "nbd-client 10.0.0.1 10810 /dev/nbd0 -N node " in machine.read("calls")
 
 
+def test_a_server_that_says_nothing_is_named_as_one(machine: t.Any) -> None:
+    for name in ("wget", "nbd-client"):
+        machine.command(name, "exit 143")
+    assert attempt(machine, LINE, check=False).returncode
+    assert [line for line in failures(machine).splitlines() if line.startswith("failed:")] == ["failed: no answer in 15 s", "failed: no answer in 30 s"]
+
+
 def test_nbd(machine: t.Any) -> None:
     machine.command("nbd-client", "exit 0")
     attempt(machine, LINE.replace("http://10.0.0.1/image,", ""))
     assert f"mount -t squashfs -o ro /dev/nbd0 {machine.root}/run/ltsp/lower" in machine.read("calls")
+
+
+def test_nbd_has_its_size_only_a_moment_after_the_client(machine: t.Any) -> None:
+    size = machine.root / "sys/block/nbd0/size"
+    machine.command("nbd-client", f"echo 0 >{size}")
+    machine.command("sleep", f"echo {len(IMAGE) // 512} >{size}; exec /bin/sleep 0.02")
+    machine.command("cat", f'[ "$1" != /dev/nbd0 ] || exec /bin/cat "{machine.root}/image"; exec /bin/cat "$@"')
+    attempt(machine, f"{LINE.replace('http://10.0.0.1/image,', '')} ltsp.ram=1")
+    assert failures(machine) == ""
+
+
+def test_nbd_without_a_size(machine: t.Any) -> None:
+    machine.command("nbd-client", f"echo 0 >{machine.root}/sys/block/nbd0/size")
+    assert attempt(machine, LINE.replace("http://10.0.0.1/image,", ""), check=False).returncode
+    assert "failed: the device has no size after 30 s" in failures(machine)
 
 
 def test_no_address(machine: t.Any) -> None:

@@ -171,11 +171,22 @@ ltsp_attach_http() {
 	timeout 15 wget --spider -S "$1" >"$ltsp_run/output" 2>&1
 	ltsp_size=$(tr -d '\r' <"$ltsp_run/output" | sed -n 's/^ *[Cc]ontent-[Ll]ength: *\([0-9]*\)$/\1/p' | tail -n 1)
 	if [ -z "$ltsp_size" ]; then
-		ltsp_failed "$1" "$(tail -n 1 "$ltsp_run/output" | sed 's/^wget: //')" \
+		ltsp_reason=$(tail -n 1 "$ltsp_run/output" | sed 's/^wget: //')
+		ltsp_failed "$1" "${ltsp_reason:-no answer in 15 s}" \
 			"does the web server of ${1%"/${1#http://*/}"} run, and has it this file?"
 		return 1
 	fi
 	ltsp_copy "$1" "$ltsp_size" wget -q -O - "$1"
+}
+
+# ltsp_wait_for_size FILE: nbd-client returns before the kernel has the size of the device, which is then in $ltsp_size.
+ltsp_wait_for_size() {
+	ltsp_count=0
+	while ltsp_size=$(($(cat "$1") * 512)) && [ "$ltsp_size" = 0 ]; do
+		ltsp_count=$((ltsp_count + 1))
+		[ "$ltsp_count" -le 30 ] || return 1
+		sleep 1
+	done
 }
 
 ltsp_attach_nbd() {
@@ -190,13 +201,18 @@ ltsp_attach_nbd() {
 	# -systemd-mark: the client outlives systemd's last round of kills at shutdown.
 	if ! timeout 30 nbd-client "${ltsp_host%:*}" "$ltsp_port" /dev/nbd0 -N "$ltsp_export" -b 4096 \
 		-swap -persist -systemd-mark -nonetlink -timeout 0 </dev/null >"$ltsp_run/output" 2>&1; then
-		ltsp_failed "$1" "$(sed -n 's/.*Error: //p' "$ltsp_run/output" | tail -n 1)" \
+		ltsp_reason=$(sed -n 's/.*Error: //p' "$ltsp_run/output" | tail -n 1)
+		ltsp_failed "$1" "${ltsp_reason:-no answer in 30 s}" \
 			"does nbd-server on ${ltsp_host%:*} run, has it this export, and is this node's address allowed?"
 		return 1
 	fi
 	ltsp_device=/dev/nbd0
+	if ! ltsp_wait_for_size "${LTSP_PREFIX-}/sys/block/nbd0/size"; then
+		ltsp_failed "$1" "the device has no size after 30 s" "does nbd-server on ${ltsp_host%:*} still run, and is the export's file empty?"
+		return 1
+	fi
 	if ltsp_is_true "$ltsp_ram"; then
-		ltsp_copy "$1" $(($(cat "${LTSP_PREFIX-}/sys/block/nbd0/size") * 512)) cat /dev/nbd0 || return 1
+		ltsp_copy "$1" "$ltsp_size" cat /dev/nbd0 || return 1
 		nbd-client -d /dev/nbd0 >/dev/null 2>&1
 	fi
 }
