@@ -47,15 +47,14 @@ def tree(settings: Settings) -> pathlib.Path:
     Raises UmlError with a line for each version that was tried.
     """
     with waiting_lock(settings.cache / "uml.lock"):
-        for kept in _kept(settings):
-            if _is_proven(kept):
-                return kept
+        if proven := _proven(settings):
+            return proven[0]
         reasons = []
         for label, make in _sources(settings):
             try:
                 found = make()
                 _probe(settings, found)
-            except LabError as error:
+            except (LabError, OSError, subprocess.SubprocessError, tarfile.TarError) as error:
                 reasons.append(f"{label}: {error}")
                 continue
             (found / _PROVEN).write_text(_processor(), encoding="utf-8")
@@ -65,7 +64,7 @@ def tree(settings: Settings) -> pathlib.Path:
 
 def known_tree(settings: Settings) -> pathlib.Path:
     """The one that `tree` has found before."""
-    return next(kept for kept in _kept(settings) if _is_proven(kept))
+    return _proven(settings)[0]
 
 
 def command(settings: Settings, files: Files) -> list[str]:
@@ -80,15 +79,10 @@ def enter(root: pathlib.Path, work: pathlib.Path) -> list[str]:
     return ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "sh", "-e", "-c", script, "sh", str(root), str(work)]
 
 
-def _kept(settings: Settings) -> list[pathlib.Path]:
-    """Newest first, as far as the time tells that they came at."""
-    return sorted((path for path in settings.cache.glob("uml-*") if path.suffix != ".new" and path.is_dir()), key=lambda path: -path.stat().st_mtime)
-
-
-def _is_proven(found: pathlib.Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return (found / _PROVEN).read_text(encoding="utf-8") == _processor()
-    return False
+def _proven(settings: Settings) -> list[pathlib.Path]:
+    """Those that have booted on this processor, the last one first."""
+    marks = [mark for mark in settings.cache.glob(f"uml-*/{_PROVEN}") if mark.read_text(encoding="utf-8") == _processor()]
+    return [mark.parent for mark in sorted(marks, key=lambda mark: -mark.stat().st_mtime)]
 
 
 def _processor() -> str:
@@ -118,12 +112,13 @@ def _from_archive(settings: Settings, path: pathlib.Path) -> pathlib.Path:
     """An archive has bin/linux.uml and modules/RELEASE; its library is that of Debian's newest suite or of this machine."""
     if not path.is_file():
         raise LabError("no such file")
-    found = settings.cache / path.name.split(".tar")[0]
+    found = settings.cache / f"uml-archive-{path.name.split('.tar')[0]}"
     if not found.exists():
         with _made(found) as new, tarfile.open(path) as packed:
             for package in newest_from_suite(settings, SUITES[0], PACKAGES[1:]).values():
                 unpack(package.path, new)
-            packed.extractall(new / "archive", filter="tar")
+            # Without a filter, which Debian 12's Python does not have.
+            packed.extractall(new / "archive")
             (new / MODULES[1:]).parent.mkdir(parents=True)
             (new / PROGRAM[1:]).parent.mkdir(parents=True, exist_ok=True)
             (new / "archive/bin/linux.uml").rename(new / PROGRAM[1:])

@@ -8,6 +8,8 @@ It reads the files that GRUB reads, by HTTP, and gives the kernel the command li
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -52,13 +54,14 @@ class Missing(NothingToBoot):
 
 
 def read(name: str, fetch: Fetch, variables: dict[str, str]) -> dict[str, str]:
-    """The variables of a file of GRUB's and of those that it sources."""
+    """The variables of a file of GRUB's and of those that it sources, which may be missing, as they may for GRUB."""
     for line in fetch(name).decode().splitlines():
         words = shlex.split(line, comments=True)[:2]
         if assignment := _ASSIGNMENT.fullmatch(line):
             variables[assignment[1]] = _VARIABLE.sub(lambda found: variables.get(found[1], ""), assignment[2])
         elif words[:1] == ["source"]:
-            read(words[1], fetch, variables)
+            with contextlib.suppress(Missing):
+                read(words[1], fetch, variables)
     return variables
 
 
@@ -82,7 +85,7 @@ def _fetcher(server: str) -> Fetch:
         try:
             with opener.open(f"http://{server}{path}", timeout=_FETCH_SECONDS) as answer:
                 return bytes(answer.read())
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             kind = Missing if isinstance(error, urllib.error.HTTPError) and error.code == 404 else NothingToBoot
             raise kind(f"http://{server}{path}: {error}") from error
 

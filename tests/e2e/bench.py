@@ -79,7 +79,8 @@ class Bench:
 
     def __exit__(self, *_error: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self.server.run("pkill -KILL -f 'nbd-server -C /run/e2e-' || true; rm -f /run/e2e-*")
+        # A pattern that the command line of its own shell does not have.
+        self.server.run("pkill -KILL -f '[n]bd-server -C /run/e2e-'; rm -f /run/e2e-*")
         for web in self._web:
             web.kill()
             web.wait()
@@ -113,7 +114,7 @@ class Bench:
         self.server.run(f"set -e; {spoil}; cat >/run/e2e-{port}.conf; nbd-server -C /run/e2e-{port}.conf -p /run/e2e-{port}.pid", config)
 
     def signal(self, name: str, port: int) -> None:
-        self.server.run(f"pkill -{name} -f 'nbd-server -C /run/e2e-{port}.conf'")
+        self.server.run(f"pkill -{name} -f '[n]bd-server -C /run/e2e-{port}.conf'")
 
     def _run(self, fault: Fault) -> Outcome:
         node = self._nodes.get()
@@ -172,7 +173,7 @@ class _Boot:
     def _console(self) -> str:
         return self.remote.console()
 
-    def _until(self, pattern: str) -> str:
+    def _until(self, pattern: str, seconds: float = SECONDS) -> str:
         """The line of the console that has the pattern, once it is there."""
 
         def found() -> str:
@@ -180,7 +181,7 @@ class _Boot:
             assert match, f"the console does not say {pattern!r}:\n{consoles.last_lines(self._console(), 30)}"
             return match[0].strip()
 
-        return patiently(found, SECONDS, every=0.5)
+        return patiently(found, seconds, every=0.5)
 
     def _answers(self) -> str:
         """Where the node has its root from, once it answers. A boot that says that it has stopped is not waited for."""
@@ -231,9 +232,14 @@ class _Boot:
         return self._until("SQUASHFS error|I/O error")
 
     def _panics(self) -> str:
-        self._answers()
-        self._read_all()
-        said = self._until("Kernel panic")
+        """At the latest when the whole image is read; a block that the boot needs is read before."""
+
+        def panic() -> str:
+            if "Kernel panic" not in self._console():
+                self._read_all()
+            return self._until("Kernel panic", 1)
+
+        said = patiently(panic, SECONDS)
         self._until(r"ltsp: \S+ boots(.|\n)*ltsp: \S+ boots")
         return f"{said}, and starts again"
 

@@ -9,7 +9,7 @@ import os
 import sys
 
 from ltsp_lab.locks import sole_lock
-from ltsp_lab.messages import LabError, say
+from ltsp_lab.messages import UsageError, say
 from ltsp_lab.settings import Settings
 from ltsp_tests.arguments import USAGE, Choice, parse
 from ltsp_tests.machines import why_no_machines
@@ -53,8 +53,8 @@ def main() -> int:
     usage = USAGE.format(cache=settings.cache)
     try:
         choice = parse(sys.argv[1:])
-    except LabError as error:
-        raise LabError(f"{error}\n\n{usage}", error.status) from None
+    except UsageError as error:
+        raise UsageError(f"{error}\n\n{usage}") from None
     if choice.help:
         print(usage, end="")
         return 0

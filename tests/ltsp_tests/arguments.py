@@ -9,7 +9,7 @@ import dataclasses
 import getopt
 import typing as t
 
-from ltsp_lab.messages import LabError
+from ltsp_lab.messages import UsageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ Usage: scripts/test [unit|sanity|integration|e2e|boots]... [-k NAME]
   sanity       ansible-test sanity, ansible-lint, ruff, mypy, shellcheck, antsibull-docs, antsibull-changelog
   integration  modules and roles in a container with the newest supported ansible-core, the modules with the oldest, too (root)
   e2e          labs of its own, made with the oldest: nodes boot and are looked at (root)
-  boots        every way to boot and to fail at it, of which e2e has a sample: many minutes, and only when asked for (root)
+  boots        every fault on every transport, of which e2e has a sample, and a table of them: only when asked for (root)
 
   -k NAME      only some tests: for unit, e2e and boots what pytest takes for -k, for integration a part of a target's name
   --help       show this text
@@ -42,14 +42,14 @@ class Choice:
 
 
 def parse(arguments: Sequence[str]) -> Choice:
-    """Read the arguments; raises LabError with status 2 for those that cannot be."""
+    """Read the arguments; raises UsageError for those that cannot be."""
     try:
         options, words = getopt.gnu_getopt(list(arguments), "hk:", ["help"])
     except getopt.GetoptError as error:
-        raise LabError(str(error), 2) from None
+        raise UsageError(str(error)) from None
     for word in words:
         if word not in LEGS:
-            raise LabError(f"there is no leg {word}: take {', '.join(LEGS)}", 2)
+            raise UsageError(f"there is no leg {word}: take {', '.join(LEGS)}")
     legs = tuple(leg for leg in LEGS if leg in (words or DEFAULT))
     names = [value for option, value in options if option == "-k"]
     if names:
@@ -59,6 +59,6 @@ def parse(arguments: Sequence[str]) -> Choice:
 
 def _check_name(name: str, legs: Sequence[str]) -> None:
     if not name:
-        raise LabError("-k is empty: give a part of a test's name", 2)
+        raise UsageError("-k is empty: give a part of a test's name")
     if "sanity" in legs:
-        raise LabError(f"-k {name}: sanity has no tests to choose; name the legs, for example scripts/test unit -k {name}", 2)
+        raise UsageError(f"-k {name}: sanity has no tests to choose; name the legs, for example scripts/test unit -k {name}")

@@ -15,7 +15,7 @@ import sys
 import typing as t
 
 from ltsp_lab.ansible import Ansible, oldest_ansible, supported_ansible
-from ltsp_lab.messages import LabError, say
+from ltsp_lab.messages import LabError, UsageError, say
 from ltsp_lab.packages import need_packages
 from ltsp_lab.processes import run_to_end
 from ltsp_tests.checkout import PLACE, copy_checkout
@@ -48,7 +48,7 @@ def batches(root: pathlib.Path, name: str) -> tuple[list[Batch], list[Batch]]:
     places = [path.name for path in (root / "tests/integration/targets").iterdir()]
     targets = sorted(target for target in places if name in target)
     if not targets:
-        raise LabError(f"no integration target has {name} in its name: there are {', '.join(sorted(places))}", 2)
+        raise UsageError(f"no integration target has {name} in its name: there are {', '.join(sorted(places))}")
     newest = supported_ansible(root)
     own = [Batch(newest, "ltsp-test", tuple(target for target in targets if target not in APART))]
     beside = [

@@ -37,5 +37,5 @@ def run(settings: Settings, processes: Processes, name: str) -> int:
         "LTSP_DIRECTORY": f"{ltsp}/usr/share/ltsp",
         "LTSP_TESTS_COMPLETE": "1",
     }
-    command = [f"{venv}/bin/python", "-m", "pytest", "-q", "tests/unit", *(["-k", name] if name else [])]
+    command = [f"{venv}/bin/python", "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "tests/unit", *(["-k", name] if name else [])]
     return processes.start(command, directory=collections / PLACE, environment=environment).wait()

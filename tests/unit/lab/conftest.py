@@ -18,7 +18,7 @@ import typing as t
 import pytest
 from stand_ins import Commands, Machines
 
-from ltsp_lab import power, qemu, watch
+from ltsp_lab import ansible, power, qemu, watch
 from ltsp_lab.description import describe
 from ltsp_lab.files import known
 from ltsp_lab.power import Power
@@ -195,3 +195,19 @@ def node(machines: Machines) -> Machine:
 def other(machines: Machines) -> Machine:
     """Another machine; it has a BIOS, too, because that of UEFI need not be installed."""
     return describe(3).nodes[2]
+
+
+@pytest.fixture
+def playbook(commands: Commands, packages_are_there: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A stand-in for ansible-playbook, where the lab finds it; each call is written down."""
+
+    def fill(venv: pathlib.Path, requirements: str) -> None:
+        (venv / "bin").mkdir(parents=True)
+        (venv / "bin/ansible-playbook").symlink_to(script)
+        (venv / "complete").touch()
+
+    script = commands.add("ansible-playbook", "")
+    monkeypatch.setattr(ansible, "_fill", fill)
+    monkeypatch.setattr(ansible, "_get_collection", lambda venv, others: others.mkdir())
+    ansible.Ansible.prepare(settings)
+    return script

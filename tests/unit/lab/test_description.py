@@ -14,11 +14,7 @@ import yaml
 
 from ltsp_lab.description import Firmware, Machine, describe
 
-ROLES = pathlib.Path(__file__).parents[3] / "roles"
-
-
-def options(role: str) -> set[str]:
-    return set(yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 def test_nodes_have_firmware_and_root_by_turns() -> None:
@@ -67,11 +63,13 @@ def test_a_boot_server_that_is_a_pod_has_a_machine_and_a_registry() -> None:
 
 
 @pytest.mark.parametrize(("kubernetes", "server"), [(False, "systemd"), (True, "systemd"), (True, "kubernetes")])
-def test_variables_are_those_of_the_roles(kubernetes: bool, server: str) -> None:
+def test_variables_are_those_of_the_role_and_of_the_inventory(kubernetes: bool, server: str) -> None:
+    role = yaml.safe_load((ROOT / "roles/ltsp_lab/meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    inventory = re.findall(r'"(ltsp_node_\w+)"', (ROOT / "plugins/plugin_utils/_nodes.py").read_text(encoding="utf-8"))
     variables = json.loads(json.dumps(describe(2, kubernetes=kubernetes, server=server).variables))
-    assert set(variables) <= options("ltsp_lab")
+    assert set(variables) <= set(role)
     for node in variables["ltsp_lab_nodes"]:
-        assert set(node["variables"]) <= options("ltsp_node")
+        assert set(node["variables"]) <= set(inventory)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_its_cards_are_on_the_bridge(farm: Power, machines: Machines, commands: 
         "ip -n test tuntap add node1.2 mode tap",
         "ip -n test link set node1.2 master br0 up",
     ]
+    wait_for(lambda: commands.calls("nsenter"))
     assert commands.calls("nsenter")[0].startswith("nsenter --net=/run/netns/test qemu-system-x86_64 -name node1 ")
 
 
@@ -86,7 +87,7 @@ def test_a_card_that_is_there_stays_and_one_without_a_bridge_is_an_error(farm: P
     farm.on(node)
     farm.off(node)
     commands.add("ip", 'echo "Cannot find device \\"br0\\"" >&2; exit 1')
-    with pytest.raises(LabError, match='^ip -n test link set node1 master br0 up: Cannot find device "br0"$'):
+    with pytest.raises(LabError, match=r'^ip -n test link set node1 master br0 up: Cannot find device "br0"$'):
         farm.on(node)
     assert not farm.is_on(node)
 

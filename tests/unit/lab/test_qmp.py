@@ -79,7 +79,7 @@ def test_qemu_says_its_state_and_does_what_it_is_told(machine: subprocess.Popen[
     for command, state in (("cont", "running"), ("stop", "paused")):
         assert qmp.execute(path, command) == {}
         assert qmp.state(path) == state
-    with pytest.raises(qmp.QmpError, match="^fly: The command fly has not been found$"):
+    with pytest.raises(qmp.QmpError, match=r"^fly: The command fly has not been found$"):
         qmp.execute(path, "fly")
     assert qmp.execute(path, "quit") == {}
     assert machine.wait(5) == 0
@@ -93,10 +93,8 @@ def test_events_are_no_answers(path: pathlib.Path) -> None:
 
 
 def test_an_error_is_said_in_its_words(path: pathlib.Path) -> None:
-    with (
-        answering(path, GREETING, DONE, '{"error": {"class": "GenericError", "desc": "no such thing"}}\n'),
-        pytest.raises(qmp.QmpError, match="^stop: no such thing$"),
-    ):
+    error = '{"error": {"class": "GenericError", "desc": "no such thing"}}\n'
+    with answering(path, GREETING, DONE, error), pytest.raises(qmp.QmpError, match=r"^stop: no such thing$"):
         qmp.execute(path, "stop")
 
 

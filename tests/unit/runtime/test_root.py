@@ -118,8 +118,8 @@ def test_the_next_transport_is_tried_and_all_are_reported(machine: t.Any) -> Non
 
 
 def test_a_server_that_says_nothing_is_named_as_one(machine: t.Any) -> None:
-    for name in ("wget", "nbd-client"):
-        machine.command(name, "exit 143")
+    machine.command("wget", "echo 'Connecting to 10.0.0.1 (10.0.0.1:80)' >&2; exit 143")
+    machine.command("nbd-client", "exit 143")
     assert attempt(machine, LINE, check=False).returncode
     assert [line for line in failures(machine).splitlines() if line.startswith("failed:")] == ["failed: no answer in 15 s", "failed: no answer in 30 s"]
 

@@ -108,7 +108,7 @@ def test_proxies_are_all_that_is_inherited():
     assert _chroot_command.proxies({"http_proxy": "a", "NO_PROXY": "b", "PATH": "c", "LD_PRELOAD": "d"}) == {"http_proxy": "a", "NO_PROXY": "b"}
 
 
-@pytest.mark.parametrize(("parent", "expected"), [(os.getpid(), "went on\n"), (1, "")])
+@pytest.mark.parametrize(("parent", "expected"), [(os.getpid(), "went on\n"), (1, "")], ids=["there", "gone"])
 def test_the_guard_notices_that_the_parent_is_gone(parent, expected):
     ran = subprocess.run(["sh", "-c", _chroot_command._GUARD, str(parent), "echo", "went on"], stdout=subprocess.PIPE, text=True, check=False)
     assert ran.stdout == expected

@@ -171,7 +171,7 @@ ltsp_attach_http() {
 	timeout 15 wget --spider -S "$1" >"$ltsp_run/output" 2>&1
 	ltsp_size=$(tr -d '\r' <"$ltsp_run/output" | sed -n 's/^ *[Cc]ontent-[Ll]ength: *\([0-9]*\)$/\1/p' | tail -n 1)
 	if [ -z "$ltsp_size" ]; then
-		ltsp_reason=$(tail -n 1 "$ltsp_run/output" | sed 's/^wget: //')
+		ltsp_reason=$(sed -n 's/^wget: //p' "$ltsp_run/output" | tail -n 1)
 		ltsp_failed "$1" "${ltsp_reason:-no answer in 15 s}" \
 			"does the web server of ${1%"/${1#http://*/}"} run, and has it this file?"
 		return 1
