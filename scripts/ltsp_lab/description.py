@@ -131,7 +131,7 @@ def describe(nodes: int = 2, *, fast: bool = False, kubernetes: bool = False, se
 
 def _node(index: int, *, fast: bool, kubernetes: bool) -> Machine:
     firmware = Firmware.NONE if fast else Firmware.BIOS if index % 2 else Firmware.UEFI
-    memory = 512 if fast else 2560 if kubernetes else 1536
+    memory = 1024 if fast else 2560 if kubernetes else 1536
     return Machine(f"node{index}", 10 + index, firmware, (f"52:54:00:77:00:{index:02x}",), memory, disks=(4,))
 
 

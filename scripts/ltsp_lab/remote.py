@@ -80,16 +80,28 @@ class Remote:
         """What its console has shown since it was switched on, or since `offset`."""
         return consoles.read(Files(self.directory / "run", self.name).console_log, offset)
 
+    def console_size(self) -> int:
+        """The offset at which its console goes on from now."""
+        return Files(self.directory / "run", self.name).console_log.stat().st_size
+
     def answer(self) -> dict[str, t.Any]:
         """What it said when it answered first, and after how many seconds."""
         return dict(json.loads(Files(self.directory / "run", self.name).answer.read_text(encoding="utf-8")))
 
 
-def reboot(machines: list[Remote], meanwhile: t.Callable[[], object] = lambda: None) -> None:
-    """Boot all of them at the same time; returns when they answer again."""
-    boots = [machine.boot() for machine in machines]
+def reboot(machines: list[Remote], meanwhile: t.Callable[[], object] | None = None) -> None:
+    """Boot all of them at the same time; returns when they answer again. A boot that stops ends the wait, unless there is trouble on purpose `meanwhile`."""
+    boots = [(machine, machine.boot(), machine.console_size()) for machine in machines]
     for machine in machines:
         machine.run("systemd-run --quiet --on-active=1 systemctl reboot")
-    meanwhile()
-    for machine, boot in zip(machines, boots):
-        machine.wait_for(f"! grep -q {boot} /proc/sys/kernel/random/boot_id")
+    if meanwhile:
+        meanwhile()
+    for machine, boot, offset in boots:
+
+        def again(machine: Remote = machine, boot: str = boot, offset: int = offset) -> None:
+            stop = None if meanwhile else consoles.stop(machine.console(offset))
+            if stop:
+                raise LabError(f"{machine.name} has stopped ({stop.stage}): {stop.words}\n{consoles.last_lines(machine.console(offset))}")
+            machine.run(f"! grep -q {boot} /proc/sys/kernel/random/boot_id")
+
+        patiently(again, 600)

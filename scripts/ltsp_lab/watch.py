@@ -54,10 +54,13 @@ class Watch:
         """Return when all of them have answered to ssh; raises Stopped for the first that cannot, and for those that are late."""
         self._end.clear()
         with concurrent.futures.ThreadPoolExecutor(len(machines)) as pool:
-            waits = [pool.submit(self._until_it_answers, machine) for machine in machines]
             try:
-                for wait in concurrent.futures.as_completed(waits):
-                    wait.result()
+                waiting = {pool.submit(self._until_it_answers, machine) for machine in machines}
+                while waiting:
+                    # With an end, because a signal that arrives at another thread does not wake this one, which has to act on it.
+                    done, waiting = concurrent.futures.wait(waiting, INTERVAL, concurrent.futures.FIRST_COMPLETED)
+                    for wait in done:
+                        wait.result()
             finally:
                 self._end.set()
 

@@ -28,7 +28,7 @@ def test_nodes_have_firmware_and_root_by_turns() -> None:
 
 def test_fast_nodes_have_neither_firmware_nor_a_serial_port() -> None:
     lab = describe(3, fast=True)
-    assert {(node.firmware, node.memory) for node in lab.nodes} == {(Firmware.NONE, 512)}
+    assert {(node.firmware, node.memory) for node in lab.nodes} == {(Firmware.NONE, 1024)}
     assert [node["variables"]["ltsp_node_kernel_args"] for node in lab.variables["ltsp_lab_nodes"]] == [[], [], []]
 
 
