@@ -83,7 +83,9 @@ class Power:
         """`off`, `running`, or another run state of QEMU, such as `internal-error`; `running`, too, while QEMU does not say it."""
         if not self.is_on(machine):
             return OFF
-        return (machine.firmware is not Firmware.NONE and qmp.state(self.files(machine).qmp)) or RUNNING
+        if machine.firmware is Firmware.NONE:
+            return RUNNING
+        return qmp.state(self.files(machine).qmp) or RUNNING
 
     def acceleration(self, machine: Machine) -> str:
         """What it was switched on with; empty for user-mode Linux."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.server
 import pathlib
 import socket
@@ -79,7 +80,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 def main(address: str, port: str, image: str, directory: str) -> None:
     Handler.image = pathlib.Path(image)
-    handler = lambda *arguments: Handler(*arguments, directory=directory)  # noqa: E731
+    handler = functools.partial(Handler, directory=directory)
     http.server.ThreadingHTTPServer((address, int(port)), handler).serve_forever()
 
 

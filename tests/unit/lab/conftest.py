@@ -112,10 +112,12 @@ def serve(directory: pathlib.Path) -> Iterator[Site]:
     site = Site(directory)
     thread = threading.Thread(target=site.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield site
-    site.server.shutdown()
-    thread.join()
-    site.server.server_close()
+    try:
+        yield site
+    finally:
+        site.server.shutdown()
+        thread.join()
+        site.server.server_close()
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_an_environment_that_was_not_finished_is_made_again(python: Commands, se
     venv = make_venv(settings, "x", "y")
     (venv / "complete").unlink()
     (venv / "half").touch()
-    for _ in range(2):
+    for _time in range(2):
         assert make_venv(settings, "x", "y") == venv
     assert not (venv / "half").exists()
     assert (venv / "complete").exists()
@@ -154,7 +154,7 @@ def test_a_collection_that_cannot_be_had_leaves_nothing_that_looks_like_it(
 
 
 def test_ansible_finds_the_checkout_as_a_collection(settings: Settings) -> None:
-    for _ in range(2):
+    for _time in range(2):
         link = link_collection(settings) / "ansible_collections/serverfarm/ltsp"
         assert link.is_symlink()
         assert link.resolve() == ROOT

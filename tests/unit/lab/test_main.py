@@ -45,8 +45,9 @@ class Command:
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         words = [sys.executable, "-B", "-m", "ltsp_lab", *arguments]
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(words, **pipes, text=True, env=self.environment(**variables), start_new_session=True)
+        environment = self.environment(**variables)
+        pipe, null = subprocess.PIPE, subprocess.DEVNULL
+        return subprocess.Popen(words, stdin=null, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True)
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **variables)

@@ -21,7 +21,7 @@ from ltsp_lab.messages import LabError
 from ltsp_lab.power import Power
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 
 def runs(process: int) -> bool:
@@ -170,7 +170,7 @@ def test_a_disk_stays_when_its_machine_is_switched_off_and_on(farm: Power, machi
 
 
 @pytest.fixture
-def fast(machines: Machines, node: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def fast(machines: Machines, node: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine without firmware, whose loader is a shell with a child."""
     monkeypatch.setattr(uml, "command", lambda settings, files: ["sh", "-c", "sleep 1000 & wait", "loader", str(files.record)])
     return dataclasses.replace(node, firmware=Firmware.NONE)

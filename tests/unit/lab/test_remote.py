@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 import pytest
@@ -67,7 +68,7 @@ def test_patience_is_until_the_first_success(tmp_path: pathlib.Path) -> None:
     with pytest.raises(AssertionError, match=r"^never$"):
         patiently(never, 0.05, every=0.01)
     with pytest.raises(KeyError):
-        patiently(lambda: {}["another error"], 10)
+        patiently(lambda: os.environ["NO VARIABLE"], 10)
 
 
 def test_waiting_for_a_command_ends_with_its_success_or_its_error(remote: Remote, commands: Commands) -> None:
@@ -94,11 +95,38 @@ def test_console_and_first_answer_are_read_from_files(remote: Remote) -> None:
     assert remote.answer() == {"seconds": 7}
 
 
-def test_machines_boot_at_the_same_time(remote: Remote, commands: Commands) -> None:
+@pytest.fixture
+def console(remote: Remote) -> pathlib.Path:
+    """The console of the machine, with trouble that is over."""
+    console = remote.directory / "run/node1.console.log"
+    console.parent.mkdir(parents=True)
+    console.write_text("Kernel panic - not syncing: an old one\n", encoding="utf-8")
+    return console
+
+
+def test_machines_boot_at_the_same_time(remote: Remote, console: pathlib.Path, commands: Commands) -> None:
+    console.with_name("node2.console.log").touch()
     commands.add("ssh", f"case $* in *'cat '*) echo {BOOT_ID} ;; esac")
-    reboot([remote, Remote(remote.directory, "node2")], lambda: commands.add("ssh", ""))
+    reboot([remote, Remote(remote.directory, "node2")])
     words = [call.split(" node", 1)[1] for call in commands.calls("ssh")]
     ids, orders, waits = words[:2], words[2:4], words[4:]
     assert ids == [f"{number} cat /proc/sys/kernel/random/boot_id" for number in (1, 2)]
     assert orders == [f"{number} systemd-run --quiet --on-active=1 systemctl reboot" for number in (1, 2)]
     assert waits == [f"{number} ! grep -q {BOOT_ID} /proc/sys/kernel/random/boot_id" for number in (1, 2)]
+
+
+def test_a_boot_that_stops_ends_the_wait(remote: Remote, console: pathlib.Path, commands: Commands) -> None:
+    panic = f"echo 'Kernel panic - not syncing: a new one' >>{console}"
+    commands.add("ssh", f"case $* in *'cat '*) echo {BOOT_ID} ;; *systemd-run*) {panic} ;; *) exit 255 ;; esac")
+    with pytest.raises(LabError, match=r"^node1 has stopped \(kernel\): Kernel panic - not syncing: a new one\nKernel panic - not syncing: a new one$"):
+        reboot([remote])
+
+
+def test_trouble_on_purpose_does_not_end_the_wait(remote: Remote, console: pathlib.Path, commands: Commands) -> None:
+    commands.add("ssh", f"case $* in *'cat '*) echo {BOOT_ID} ;; esac")
+
+    def trouble() -> None:
+        console.write_text("THIS NODE CANNOT BOOT\n" * 10, encoding="utf-8")
+
+    reboot([remote], trouble)
+    assert len(commands.calls("ssh")) == 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import time
 import typing as t
 
 import pytest
@@ -214,7 +215,7 @@ def test_a_machine_asks_again_until_its_server_says_what_it_boots(booting: Booti
         else:
             server.site.broken = ""
 
-    monkeypatch.setattr(uml_loader.time, "sleep", later)
+    monkeypatch.setattr(time, "sleep", later)
     booting.tell("reboot: Power down")
     first, second, *rest = booting.run().splitlines()
     assert first.startswith(f"ltsp: {MAC} cannot boot: http://127.0.0.1:")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import threading
@@ -29,6 +30,10 @@ ERROR = "internal-error"
 def steps(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines of the watch, without seconds."""
     return [re.sub(r"\s+\d+ s  ", ": ", line.strip()) for line in capsys.readouterr().out.splitlines()]
+
+
+def _has(lines: list[str], count: int) -> bool:
+    return len(lines) == count
 
 
 def boot(farm: Power, *nodes: Machine, limit: float = 10) -> None:
@@ -57,7 +62,7 @@ def test_each_step_is_said_and_the_answer_is_kept(farm: Power, machines: Machine
     wait = threading.Thread(target=Watch(farm).until_they_answer, args=([node],))
     wait.start()
     for count, words in enumerate(("PXE\n", "Linux version 6\n", "systemd[1]: Hello\n"), 1):
-        wait_for(lambda count=count: len(said) == count)
+        wait_for(functools.partial(_has, said, count))
         # No machine is asked before it can answer.
         assert commands.calls("ssh") == []
         add_words(farm, node, words)

@@ -45,7 +45,7 @@ def output(*command: str, timeout: float | None = None) -> str:
 
 
 def succeeds(*command: str) -> bool:
-    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode == 0
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def fetch(url: str) -> bytes:
@@ -54,7 +54,7 @@ def fetch(url: str) -> bytes:
 
 def check_status(expected: str, url: str, *options: str) -> None:
     """The exit status of curl does not count: 000 is its answer without one of the server."""
-    came = subprocess.run([*STATUS, *options, url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+    came = subprocess.run([*STATUS, *options, url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False).stdout
     check(" ".join(["status of", url, *options]), expected, came)
 
 
@@ -64,7 +64,7 @@ def read_export(*arguments: str) -> None:
 
 def log(container: str) -> str:
     command = ["docker", "logs", container]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace").stdout
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False).stdout
 
 
 def start(container: str, image: str, *options: str, daemon: str = "") -> None:
@@ -93,7 +93,7 @@ def check_fails(container: str, message: str) -> None:
 
 
 def wait_for(container: str, what: str, ready: Callable[[], bool]) -> None:
-    for _ in range(30):
+    for _attempt in range(30):
         if ready():
             return
         time.sleep(1)
@@ -117,7 +117,7 @@ def check_rights(container: str, *expected: str) -> None:
 def check_hidden(container: str) -> None:
     """The exit status of find does not count: a directory may be closed to the user of the container."""
     command = ["docker", "exec", container, *"find /srv /usr/lib/ltsp /etc/nginx /etc/nbd-server -name .*".split()]
-    came = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+    came = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False).stdout
     check(f"hidden files in {container}", "", came)
 
 
@@ -242,7 +242,7 @@ def main(image: str, version: str, stranger: str, directory: str) -> None:
         nodes_from_volume(image, work / "nodes")
         one_daemon_a_container(image, version)
     finally:
-        subprocess.run(["docker", "rm", "--force", *CONTAINERS], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(["docker", "rm", "--force", *CONTAINERS], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 if __name__ == "__main__":
