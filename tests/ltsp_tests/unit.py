@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from ltsp_lab.settings import Settings
     from ltsp_tests.processes import Processes
 
-PACKAGES = ("busybox", "cryptsetup-bin", "dash", "gawk", "git", "mawk", "squashfs-tools")
+PACKAGES = ("busybox", "cryptsetup-bin", "dash", "gawk", "git", "mawk", "qemu-system-x86", "squashfs-tools")
 REQUIREMENTS = "tests/requirements-unit.txt"
 
 

@@ -128,10 +128,10 @@ def test_variables_of_roles_in_the_inventories_exist(lab: pathlib.Path) -> None:
         assert {variable for variable in given if not variable.startswith("ansible_")} <= known
 
 
-def test_a_second_run_changes_nothing_and_inventories_that_are_no_longer_wanted_go(tmp_path: pathlib.Path) -> None:
-    write(tmp_path, **KUBERNETES, **SERVER)
-    assert "changed=0 " in write(tmp_path, **KUBERNETES, **SERVER)
-    write(tmp_path, ltsp_lab_nodes=[])
-    assert [path.name for path in sorted(tmp_path.glob("*.yml"))] == ["inventory.yml", "play.yml"]
-    found = json.loads(ansible(tmp_path, "inventory", "--list", f"--inventory={tmp_path / 'inventory.yml'}"))
+def test_a_second_run_changes_nothing_and_inventories_that_are_no_longer_wanted_go(lab: pathlib.Path) -> None:
+    """The last test of this module: the lab is another one afterwards."""
+    assert "changed=0 " in write(lab, **KUBERNETES, **SERVER)
+    write(lab, ltsp_lab_nodes=[])
+    assert [path.name for path in sorted(lab.glob("*.yml"))] == ["inventory.yml", "play.yml"]
+    found = json.loads(ansible(lab, "inventory", "--list", f"--inventory={lab / 'inventory.yml'}"))
     assert list(found["_meta"]["hostvars"]) == found["ltsp_servers"]["hosts"] == ["ltsp-1"]
