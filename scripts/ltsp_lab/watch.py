@@ -28,6 +28,12 @@ INTERVAL = 1.0
 SILENCE = 20.0
 """Seconds after which a firmware that has said nothing under KVM counts as one that KVM cannot run."""
 _INTERNAL_ERROR = "internal-error"
+_BROKEN = {
+    _INTERNAL_ERROR: "LTSP_LAB_ACCELERATOR=tcg emulates the processor",
+    "guest-panicked": "the kernel's last lines above",
+    "io-error": "the free space of the file system with the disks of the lab",
+}
+"""Run states of QEMU in which a machine stays, and where to look."""
 _PROBE_SECONDS = 60
 _QUESTION = """
 if [ -e /run/ltsp/env ]; then . /run/ltsp/env; fi
@@ -89,8 +95,8 @@ class Watch:
         """Raise Stopped for a machine that goes nowhere."""
         if state == OFF:
             raise self._stopped(machine, text, "it was switched off", "its process has ended: the lines above, and " + str(self.power.files(machine).log))
-        if state == _INTERNAL_ERROR:
-            raise self._stopped(machine, text, f"QEMU's run state is {state}", "LTSP_LAB_ACCELERATOR=tcg emulates the processor")
+        if state in _BROKEN:
+            raise self._stopped(machine, text, f"QEMU's run state is {state}", _BROKEN[state])
         if stop := consoles.stop(text):
             raise self._stopped(machine, text, f"{stop.words} ({stop.stage})", stop.look)
         if seconds > self.limit:

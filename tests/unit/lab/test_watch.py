@@ -159,6 +159,12 @@ def test_who_names_an_accelerator_gets_no_other(farm: Power, machines: Machines,
     assert qemu.remembered(farm.settings) == ""
 
 
+def test_a_full_disk_of_this_machine_is_named(farm: Power, machines: Machines, node: Machine) -> None:
+    machines.tell(node, "tcg", console="SeaBIOS\n", state="io-error")
+    farm.settings = dataclasses.replace(farm.settings, accelerator="tcg")
+    assert stopped(farm, node).endswith("Where to look: the free space of the file system with the disks of the lab.")
+
+
 def test_a_named_accelerator_is_not_remembered(farm: Power, machines: Machines, commands: Commands, node: Machine) -> None:
     farm.settings = dataclasses.replace(farm.settings, accelerator="kvm")
     machines.boots(node)
