@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
 
 AT_ONCE = 3
 """Boots at the same time: they wait for their faults more than for the processors."""
-SECONDS = 300
+SECONDS = 600
 IN_QEMU = ("short-answer-http", "wrong-digest-nbd-to-ram", "broken-lts.conf-http")
 """The sample for machines without user-mode Linux."""
 _COPY = r"ltsp: [0-9]+ of [0-9]+ MiB"
@@ -66,7 +66,8 @@ class Bench:
         self.firmware = next(known(settings.run)).firmware
         """That of all nodes of the lab: none, or, where user-mode Linux does not boot, one of QEMU's."""
         self._nodes: queue.Queue[Machine] = queue.Queue()
-        self._pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+        # In QEMU each boot has the boot descriptions of all nodes made anew.
+        self._pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE if self.firmware is Firmware.NONE else 1)
         self._boots: dict[str, concurrent.futures.Future[Outcome]] = {}
         self._web: list[subprocess.Popen[bytes]] = []
 
@@ -122,7 +123,14 @@ class Bench:
             return _Boot(self, fault, node, next(self._ports)).outcome()
         finally:
             self.power.off(node)
+            self.shape(node)
             self._nodes.put(node)
+
+    def shape(self, node: Machine, *shape: str) -> None:
+        """Slow the link of a node down, or let it be as it was."""
+        words = ["replace", "dev", node.taps[0], "root", *shape] if shape else ["delete", "dev", node.taps[0], "root"]
+        tc = ["nsenter", f"--net={self.power.settings.namespace}", "tc", "qdisc", *words]
+        subprocess.run(tc, check=bool(shape), capture_output=not shape)
 
 
 class _Boot:
@@ -144,7 +152,8 @@ class _Boot:
         self._prepare()
         self.bench.power.on(self.machine)
         if self.fault.trouble in ("kill", "stop") and self.fault.ends == "boots":
-            self._slow_down()
+            # A link that is slow enough for trouble in the middle of a copy.
+            self.bench.shape(self.machine, *"tbf rate 60mbit burst 64kb latency 300ms".split())
             self._until(_COPY)
             self.bench.signal({"kill": "KILL", "stop": "STOP"}[self.fault.trouble], self.port)
         said = self._until(self.fault.says)
@@ -163,12 +172,6 @@ class _Boot:
             arguments = ["console=ttyS0,115200n8", *self.arguments]
             path.write_text(json.dumps({"ltsp_nodes": {"hosts": {self.machine.name: {"ltsp_node_kernel_args": arguments}}}}), encoding="utf-8")
             playbook(self.bench.power.settings.directory, ["server"], [str(path)])
-
-    def _slow_down(self) -> None:
-        """A link that is slow enough for trouble in the middle of a copy."""
-        shape = "root tbf rate 60mbit burst 64kb latency 300ms".split()
-        tc = ["nsenter", f"--net={self.bench.power.settings.namespace}", "tc", "qdisc", "replace", "dev", self.machine.taps[0], *shape]
-        subprocess.run(tc, check=True)
 
     def _console(self) -> str:
         return self.remote.console()

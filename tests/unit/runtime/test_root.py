@@ -87,6 +87,20 @@ def test_a_damaged_block_is_refused(machine: t.Any) -> None:
     assert "--panic-on-corruption" not in machine.read("calls")
 
 
+def test_a_damaged_block_that_the_mount_reads_is_named(machine: t.Any) -> None:
+    machine.command("veritysetup", '[ "$1" != status ] || echo "  status:      corrupted"')
+    machine.command("mount", 'case $* in *squashfs*) echo "mount: mounting /dev/mapper/ltsp failed: Input/output error" >&2; exit 1 ;; esac')
+    assert attempt(machine, f"{LINE} ltsp.verity=abc", check=False).returncode
+    assert "refused: dm-verity found a damaged block" in failures(machine)
+    assert "the image is damaged or ltsp.verity is of another one" in failures(machine)
+
+
+def test_an_image_that_the_mount_refuses_without_dm_verity_has_the_words_of_mount(machine: t.Any) -> None:
+    machine.command("mount", 'case $* in *squashfs*) echo "mount: mounting /dev/loop7 failed: Invalid argument" >&2; exit 1 ;; esac')
+    assert attempt(machine, LINE, check=False).returncode
+    assert "refused: mount: mounting /dev/loop7 failed: Invalid argument" in failures(machine)
+
+
 def test_an_image_that_does_not_fit_is_not_even_asked_for(machine: t.Any) -> None:
     machine.write("proc/meminfo", "MemAvailable: 131072 kB\n")
     attempt(machine, LINE, check=False)
@@ -98,6 +112,19 @@ def test_a_copy_that_breaks_off_is_refused(machine: t.Any) -> None:
     (machine.root / "image").write_bytes(IMAGE[:-1])
     attempt(machine, LINE, check=False)
     assert f"{len(IMAGE) - 1} of {len(IMAGE)} bytes came" in failures(machine)
+
+
+def test_a_copy_of_which_nothing_comes_any_longer_is_ended_and_said(machine: t.Any) -> None:
+    machine.command(
+        "wget",
+        f"""case $* in
+*--spider*image) echo '  Content-Length: {len(IMAGE)}' >&2 ;;
+*image) printf begin; exec /bin/sleep 60 ;;
+*) exit 1 ;;
+esac""",
+    )
+    assert attempt(machine, LINE, check=False).returncode
+    assert f"failed: 5 of {len(IMAGE)} bytes came: nothing for 30 s" in failures(machine)
 
 
 def test_the_next_transport_is_tried_and_all_are_reported(machine: t.Any) -> None:

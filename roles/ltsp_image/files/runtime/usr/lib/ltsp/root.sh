@@ -128,7 +128,9 @@ ltsp_copy() {
 	ltsp_watch $! "$ltsp_run/image/root.squashfs" "$ltsp_size"
 	ltsp_have=$(stat -c %s "$ltsp_run/image/root.squashfs")
 	if [ "$ltsp_have" != "$ltsp_size" ]; then
-		ltsp_failed "$ltsp_uri" "$ltsp_have of $ltsp_size bytes came: $(tail -n 1 "$ltsp_run/output")" \
+		ltsp_reason=$(tail -n 1 "$ltsp_run/output")
+		[ "$ltsp_idle" -lt 30 ] || ltsp_reason="nothing for 30 s"
+		ltsp_failed "$ltsp_uri" "$ltsp_have of $ltsp_size bytes came: $ltsp_reason" \
 			"look at the load of the server and at the errors that its switch port counts"
 		return 1
 	fi
@@ -217,6 +219,11 @@ ltsp_attach_nbd() {
 	fi
 }
 
+# Whether dm-verity has read a block that is not the one of the root hash.
+ltsp_is_damaged() {
+	veritysetup status ltsp 2>/dev/null | grep -q 'status:.*corrupted'
+}
+
 # ltsp_open URI [OPTION]: mounts $ltsp_device, through dm-verity where the command line has a root hash.
 ltsp_open() {
 	ltsp_source=$ltsp_device
@@ -231,7 +238,9 @@ ltsp_open() {
 		ltsp_source=/dev/mapper/ltsp
 	fi
 	if ! mount -t squashfs -o ro "$ltsp_source" "$ltsp_run/lower" 2>"$ltsp_run/output"; then
-		ltsp_failed "$1" "refused: $(tail -n 1 "$ltsp_run/output")" \
+		ltsp_reason=$(tail -n 1 "$ltsp_run/output")
+		[ -z "$ltsp_verity" ] || ! ltsp_is_damaged || ltsp_reason="dm-verity found a damaged block"
+		ltsp_failed "$1" "refused: $ltsp_reason" \
 			"${ltsp_verity:+the image is damaged or ltsp.verity is of another one: }compare it with its manifest.json"
 		return 1
 	fi
@@ -250,7 +259,7 @@ ltsp_mount_image() {
 	ltsp_open "$1" || return 1
 	[ -n "$ltsp_verity" ] || return 0
 	udevadm settle --timeout=10
-	if veritysetup status ltsp 2>/dev/null | grep -q 'status:.*corrupted'; then
+	if ltsp_is_damaged; then
 		ltsp_failed "$1" "refused: dm-verity found a damaged block" "compare the file on the server with its manifest.json"
 		return 1
 	fi
