@@ -28,7 +28,7 @@ from ltsp_lab.description import BUILDER_ADDRESS, Machine
 from ltsp_lab.files import Files
 from ltsp_lab.initramfs import extended
 
-# Only what is not in the image of a node: the modules of this kernel, from the directory that has them.
+# The modules of user-mode Linux are in no image: the node mounts the directory of this machine by hostfs.
 _MODULES_OF_THIS_KERNEL = f"""\
 release=$(uname -r)
 mkdir -p "/usr/lib/modules/$release"
