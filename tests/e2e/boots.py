@@ -10,10 +10,10 @@ wrong: it is deleted, the control plane is away, and the boot server has the has
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import re
-import subprocess
 import typing as t
+
+from labs import lab as command
 
 from ltsp_lab.cluster import condition
 from ltsp_lab.remote import Remote, patiently, reboot
@@ -24,7 +24,6 @@ if t.TYPE_CHECKING:
 
     from ltsp_lab.cluster import Object
 
-LAB = pathlib.Path(__file__).parents[2] / "scripts" / "lab"
 NAMESPACE = "--namespace=ltsp-server"
 SERVICE = "10.77.0.9"
 ON_HOST = ["inventory.yml", "rejoin.yml", "pod.yml"]
@@ -79,7 +78,7 @@ def boot_from_machine(cluster: Cluster, nodes: dict[str, Remote]) -> Second:
     machine_ids = {name: node.run("cat /etc/machine-id") for name, node in nodes.items()}
     versions = {name: node.environment()["LTSP_VERSION"] for name, node in nodes.items()}
     uids = {name: cluster.get(f"node {name}")["metadata"]["uid"] for name in nodes}
-    subprocess.run([LAB, "--server=kubernetes", "--", *(f"--inventory={name}" for name in ON_HOST)], stdin=subprocess.DEVNULL, check=True)
+    command("--server=kubernetes", inventories=ON_HOST)
     booted_from = {name: servers(node) for name, node in nodes.items()}
     return Second(machine_ids, uids, versions, booted_from, {name: cluster.ready(node) for name, node in nodes.items()})
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import subprocess
+import typing as t
 
 from playbooks import E2E
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMAND = pathlib.Path(__file__).parents[2] / "scripts" / "lab"
 
@@ -43,8 +47,8 @@ SCENARIOS = {
 """The modules in the order in which they run, with the lab that each needs. The last one needs that there is none."""
 
 
-def lab(*options: str, inventories: tuple[str, ...] = ()) -> None:
-    """Runs scripts/lab."""
+def lab(*options: str, inventories: Sequence[str] = ()) -> None:
+    """Runs scripts/lab, with some of the inventories beside this file."""
     more = [f"--inventory={E2E / name}" for name in inventories]
     subprocess.run([COMMAND, *options, *(["--", *more] if more else [])], stdin=subprocess.DEVNULL, check=True)
 

@@ -207,6 +207,13 @@ def test_a_playbook_that_fails_is_named_with_its_status(real: Ansible, tmp_path:
     assert caught.value.status == 2
 
 
+def test_an_inventory_that_is_not_there_is_an_error(real: Ansible, tmp_path: pathlib.Path) -> None:
+    playbook = tmp_path / "play.yml"
+    playbook.write_text("[{hosts: localhost, gather_facts: false, tasks: []}]", encoding="utf-8")
+    with pytest.raises(LabError, match="failed with status"):
+        real.playbook("--inventory=localhost,", "--inventory=mistyped.yml", str(playbook))
+
+
 def test_a_playbook_of_the_collection_is_named_among_its_options(commands: Commands, settings: Settings) -> None:
     commands.add("venv/bin/ansible-playbook", "exit 4")
     with pytest.raises(LabError, match=r"the playbook serverfarm\.ltsp\.lab failed with status 4"):
