@@ -1,0 +1,22 @@
+# Copyright: (c) 2026, The serverfarm.ltsp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables that have a new name, and are read by their former one for one more release."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Container
+
+RENAMED: dict[str, str] = {}
+"""Former name to new name. The default of the new one reads the former one."""
+
+REMOVAL = "0.5.0"
+"""The release that no longer reads the former names."""
+
+
+def former_names(variables: Container[str]) -> list[tuple[str, str]]:
+    """Return the former names among `variables`, each with its new one."""
+    return [(former, new) for former, new in RENAMED.items() if former in variables]
