@@ -20,6 +20,8 @@ from ltsp_lab.remote import Remote, patiently, reboot
 from playbooks import playbook
 
 if t.TYPE_CHECKING:
+    import pathlib
+
     from cluster import Cluster
 
     from ltsp_lab.cluster import Object

@@ -22,10 +22,16 @@ if t.TYPE_CHECKING:
     import pathlib
 
 
+# Before pytest chooses by marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Scenarios that share a lab run one after the other."""
+    """Scenarios that share a lab run one after the other, and have the mark of their lab."""
     order = list(SCENARIOS)
     items.sort(key=lambda item: order.index(item.path.stem))
+    for item in items:
+        kind = SCENARIOS[item.path.stem]
+        if kind:
+            item.add_marker(kind.mark)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

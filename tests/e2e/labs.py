@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The labs that the tests look at, one after the other, and the order of the tests that follows from it."""
+"""The labs of the tests, and the order of the tests that follows from them. The two marks run at the same time, each with one lab after the other."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ COMMAND = pathlib.Path(__file__).parents[2] / "scripts" / "lab"
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of lab: the options of scripts/lab, the inventories beside this file, and why its tests need it."""
+    """A kind of lab: the mark of its tests, the options of scripts/lab, the inventories beside this file, and why its tests need it."""
 
+    mark: str
     options: tuple[str, ...]
     inventories: tuple[str, ...]
     why: str
 
 
-FIRMWARE = Kind(("--kubernetes",), ("inventory.yml",), "firmware, boot loaders, the image's own kernel, and Kubernetes, which needs that kernel")
-FAST = Kind(("--fast", "--nodes=6"), ("fast.yml",), "many boots of the runtime, which knows neither firmware nor loader nor kernel")
-ARTICLE = Kind(("--fast",), ("article.yml",), "an lts.conf and a userland, of which no line needs the image's kernel")
+FIRMWARE = Kind("firmware", ("--kubernetes",), ("inventory.yml",), "firmware, boot loaders, the image's own kernel, and Kubernetes, which needs that kernel")
+FAST = Kind("fast", ("--fast", "--nodes=6"), ("fast.yml",), "many boots of the runtime, which knows neither firmware nor loader nor kernel")
+ARTICLE = Kind("fast", ("--fast",), ("article.yml",), "an lts.conf and a userland, of which no line needs the image's kernel")
 
-SCENARIOS = {
+SCENARIOS: dict[str, Kind | None] = {
     "test_nodes": FIRMWARE,
     "test_kubernetes": FIRMWARE,
     "test_attacks": FIRMWARE,
@@ -44,7 +45,7 @@ SCENARIOS = {
     "test_article": ARTICLE,
     "test_down": None,
 }
-"""The modules in the order in which they run, with the lab that each needs. The last one needs that there is none."""
+"""The modules in the order in which they run, with the lab that each needs. The last one needs that there is none, and runs after each mark."""
 
 
 def lab(*options: str, inventories: Sequence[str] = ()) -> None:

@@ -22,6 +22,7 @@ LEGS: dict[str, Callable[[Settings, Processes, str], int]] = {
     "integration": integration.run,
     "integration-beside": integration.run_beside,
     "e2e": machines.run_e2e,
+    "e2e-fast": machines.run_e2e_fast,
     "boots": machines.run_boots,
 }
 

@@ -12,6 +12,7 @@ import subprocess
 import typing as t
 
 from ltsp_lab.ansible import Ansible, make_venv, oldest_ansible, supported_ansible
+from ltsp_lab.messages import say
 from ltsp_lab.processes import run_to_end
 from ltsp_tests.processes import module
 from ltsp_tests.unit import REQUIREMENTS
@@ -20,7 +21,10 @@ if t.TYPE_CHECKING:
     from ltsp_lab.settings import Settings
     from ltsp_tests.processes import Processes
 
-NAME = "ltsp-e2e"
+FIRMWARE, FAST = "ltsp-e2e", "ltsp-e2e-fast"
+"""Names of the labs whose tests run at the same time."""
+NO_TEST = 5
+"""Status of pytest when it has found nothing to run."""
 
 
 def why_no_machines(uid: int, tun: pathlib.Path = pathlib.Path("/dev/net/tun")) -> str:
@@ -33,15 +37,34 @@ def why_no_machines(uid: int, tun: pathlib.Path = pathlib.Path("/dev/net/tun")) 
 
 
 def run_e2e(settings: Settings, processes: Processes, name: str) -> int:
-    return _run(settings, processes, "tests/e2e", "-m", "not long", *(["-k", name] if name else []))
+    """Run the tests with firmware, and beside them those of fast nodes: a playbook leaves a processor half idle."""
+    log = settings.cache / "e2e-fast.log"
+    say(f"--- the tests of fast nodes run beside those with firmware, and write to {log}")
+    other = processes.start(module("ltsp_tests.leg", "e2e-fast", name), log)
+    status = _run(settings, processes, FIRMWARE, "tests/e2e", "-m", "not long and not fast", *_named(name))
+    say("--- the tests of fast nodes")
+    return both(status, processes.follow(other))
+
+
+def run_e2e_fast(settings: Settings, processes: Processes, name: str) -> int:
+    return _run(settings, processes, FAST, "tests/e2e", "-m", "not long and not firmware", *_named(name))
 
 
 def run_boots(settings: Settings, processes: Processes, name: str) -> int:
-    return _run(settings, processes, "tests/e2e/test_faults.py", *(["-k", name] if name else []))
+    return _run(settings, processes, FAST, "tests/e2e/test_faults.py", *_named(name))
 
 
-def _run(settings: Settings, processes: Processes, *tests: str) -> int:
-    lab = dataclasses.replace(settings, name=NAME, directory=pathlib.Path("/var/lib", NAME), ansible=oldest_ansible(settings.root))
+def both(first: int, second: int) -> int:
+    """The status of two runs of pytest, of which one may have nothing to run."""
+    return max((status for status in (first, second) if status != NO_TEST), default=NO_TEST)
+
+
+def _named(name: str) -> list[str]:
+    return ["-k", name] if name else []
+
+
+def _run(settings: Settings, processes: Processes, place: str, *tests: str) -> int:
+    lab = dataclasses.replace(settings, name=place, directory=pathlib.Path("/var/lib", place), ansible=oldest_ansible(settings.root))
     environment = {
         **Ansible.prepare(lab).environment(),
         "LTSP_LAB_NAME": lab.name,
@@ -53,10 +76,12 @@ def _run(settings: Settings, processes: Processes, *tests: str) -> int:
     venv = make_venv(settings, "unit", supported_ansible(settings.root), REQUIREMENTS)
     # One line for each test, which begins with its name: a test takes minutes.
     command = [f"{venv}/bin/python", "-m", "pytest", "-v", "--capture=sys", "--durations=15", *tests]
+    process = processes.start(command, directory=settings.root, environment=environment)
     try:
-        return processes.start(command, directory=settings.root, environment=environment).wait()
+        return process.wait()
     finally:
-        processes.end()
+        process.interrupt()
+        process.wait()
         # The tests remove it. It is there when pytest was killed.
         if lab.directory.exists():
             run_to_end([*module("ltsp_lab"), "--down"], environment=environment)

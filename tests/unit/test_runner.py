@@ -23,7 +23,7 @@ from ltsp_lab.settings import Settings
 from ltsp_tests import arguments, integration, report, sanity
 from ltsp_tests.checkout import copy_checkout
 from ltsp_tests.leg import LEGS
-from ltsp_tests.machines import why_no_machines
+from ltsp_tests.machines import NO_TEST, both, why_no_machines
 from ltsp_tests.processes import Processes, module
 from ltsp_tests.runner import Leg, Run
 
@@ -112,6 +112,13 @@ def test_each_leg_has_a_process() -> None:
 
 
 # --- why a leg cannot run here
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"), [((0, 0), 0), ((1, 0), 1), ((0, 1), 1), ((NO_TEST, 0), 0), ((0, NO_TEST), 0), ((NO_TEST, 1), 1), ((NO_TEST, NO_TEST), NO_TEST)]
+)
+def test_choosing_no_test_is_an_error_unless_another_run_has_some(statuses: tuple[int, int], status: int) -> None:
+    assert both(*statuses) == status
 
 
 def test_machines_need_root() -> None:
