@@ -24,6 +24,7 @@ from faults import Fault
 from ltsp_lab import consoles
 from ltsp_lab.description import Firmware, Machine
 from ltsp_lab.files import known
+from ltsp_lab.messages import LabError
 from ltsp_lab.power import Power
 from ltsp_lab.remote import Remote, RemoteError, patiently
 from playbooks import playbook
@@ -35,7 +36,7 @@ if t.TYPE_CHECKING:
 
 AT_ONCE = 3
 """Boots at the same time: they wait for their faults more than for the processors."""
-SECONDS = 600
+SECONDS = 300
 IN_QEMU = ("short-answer-http", "wrong-digest-nbd-to-ram", "broken-lts.conf-http")
 """The sample for machines without user-mode Linux."""
 _COPY = r"ltsp: [0-9]+ of [0-9]+ MiB"
@@ -180,8 +181,12 @@ class _Boot:
         """The line of the console that has the pattern, once it is there."""
 
         def found() -> str:
-            match = re.search(f".*(?:{pattern}).*", self._console())
-            assert match, f"the console does not say {pattern!r}:\n{consoles.last_lines(self._console(), 30)}"
+            console = self._console()
+            match = re.search(f".*(?:{pattern}).*", console)
+            words = f"the console does not say {pattern!r}:\n{consoles.last_lines(console, 30)}"
+            if not match and self.fault.ends != "panics" and "Kernel panic" in console:
+                raise LabError(words)
+            assert match, words
             return match[0].strip()
 
         return patiently(found, seconds, every=0.5)
