@@ -36,7 +36,7 @@ if t.TYPE_CHECKING:
 
 AT_ONCE = 3
 """Boots at the same time: they wait for their faults more than for the processors."""
-SECONDS = 300
+SECONDS = 600
 IN_QEMU = ("short-answer-http", "wrong-digest-nbd-to-ram", "broken-lts.conf-http")
 """The sample for machines without user-mode Linux."""
 _COPY = r"ltsp: [0-9]+ of [0-9]+ MiB"
