@@ -26,6 +26,8 @@ import yaml
 
 ROLES = sorted(path.parent for path in (pathlib.Path(__file__).parents[2] / "roles").glob("*/tasks"))
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>[^|]+) \| (?:`(?P<default>(?:[^`|]|\\\|)*)`|(?P<word>\w*)) *\| .*\S.* \|$")
+PREFIXES = {"isc_dhcp": ("isc_dhcp_", "dhcp_")}
+"""Roles with variables that mean no particular server; the others have their own name as prefix only."""
 PYTHON_TYPES = {"str": str, "path": str, "bool": bool, "int": int, "list": list, "dict": dict, "float": (int, float)}
 
 
@@ -55,6 +57,10 @@ def said_of(option: dict[str, t.Any]) -> dict[str, t.Any]:
     return {key: value for key, value in option.items() if key in ("type", "elements", "default", "choices", "required")}
 
 
+def prefixes_of(role: pathlib.Path) -> tuple[str, ...]:
+    return PREFIXES.get(role.name, (f"{role.name}_",))
+
+
 def type_of(option: dict[str, t.Any]) -> str:
     return f"list of {option['elements']}" if option["type"] == "list" else option["type"]
 
@@ -63,7 +69,7 @@ def rows_of(role: pathlib.Path) -> dict[str, dict[str, str | None]]:
     """The rows of the README's tables whose first cell is a variable of this role."""
     rows: dict[str, dict[str, str | None]] = {}
     for line in (role / "README.md").read_text(encoding="utf-8").splitlines():
-        if not line.startswith(f"| `{role.name}_"):
+        if not line.startswith(tuple(f"| `{prefix}" for prefix in prefixes_of(role))):
             continue
         row = ROW.match(line)
         assert row, f"{role.name}/README.md: not a row | `variable` | type | `default` | meaning |: {line}"
@@ -97,7 +103,7 @@ def test_entry_points_take_the_same_options(role: pathlib.Path) -> None:
 
 
 def test_variables_carry_the_role_as_prefix(role: pathlib.Path) -> None:
-    assert [name for name in options_of(role) if not name.startswith(f"{role.name}_")] == []
+    assert [name for name in options_of(role) if not name.startswith(prefixes_of(role))] == []
 
 
 def test_defaults_equal_the_argument_specification(role: pathlib.Path) -> None:
