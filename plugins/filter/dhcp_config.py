@@ -66,7 +66,6 @@ from ansible.utils.display import Display
 
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._dhcp.plan import DhcpError, make_plan
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._dhcp.renderers import choose_renderer
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import REMOVAL
 
 
 def dhcp_config(settings: t.Any, nodes: t.Any, server: str) -> str:
@@ -78,7 +77,7 @@ def dhcp_config(settings: t.Any, nodes: t.Any, server: str) -> str:
         raise AnsibleFilterError(f"dhcp_config: {error}") from error
     for key in sorted(plan.former_keys):
         message = f"The key {key} of networks, subnets, pools and hosts is named {renderer.extra.key} now: rename it."
-        Display().deprecated(message, version=REMOVAL, collection_name="serverfarm.ltsp")
+        Display().deprecated(message, version="0.5.0", collection_name="serverfarm.ltsp")
     return renderer.render(plan)
 
 

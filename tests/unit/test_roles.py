@@ -13,6 +13,8 @@ The default is YAML between backticks, with `|` written as `\\|`; it is empty fo
 `required` for one that must be given. The type is the one of the argument specification, lists as `list of str`.
 
 The variables of all entry points of a role are in the same tables. A variable that several of them take is the same in all.
+
+The default of a variable with a former name reads that one. It is documented without.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ import pathlib
 import re
 import typing as t
 
+import jinja2
 import pytest
 import yaml
+
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import RENAMED
 
 ROLES = sorted(path.parent for path in (pathlib.Path(__file__).parents[2] / "roles").glob("*/tasks"))
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>[^|]+) \| (?:`(?P<default>(?:[^`|]|\\\|)*)`|(?P<word>\w*)) *\| .*\S.* \|$")
@@ -37,7 +42,21 @@ def load(path: pathlib.Path) -> t.Any:
 
 def defaults_of(role: pathlib.Path) -> dict[str, t.Any]:
     path = role / "defaults" / "main.yml"
-    return (load(path) or {}) if path.exists() else {}
+    return {name: without_former(name, default) for name, default in (load(path) or {}).items()} if path.exists() else {}
+
+
+def without_former(name: str, default: t.Any) -> t.Any:
+    """The default of `name` where its former name is not set."""
+    for former in (former for former, new in RENAMED.items() if new == name and isinstance(default, str)):
+        match = re.fullmatch(rf"{{{{ {former} (?:\| default\((.*)\)|if {former} is defined else (.*)) }}}}", default)
+        if match:
+            expression = f"{{{{ {match[1] or match[2]} }}}}"
+            (output,) = t.cast(jinja2.nodes.Output, jinja2.Environment().parse(expression).body[0]).nodes
+            try:
+                default = output.as_const()
+            except jinja2.nodes.Impossible:
+                default = expression
+    return default
 
 
 def entry_points_of(role: pathlib.Path) -> dict[str, dict[str, dict[str, t.Any]]]:

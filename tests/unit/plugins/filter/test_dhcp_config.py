@@ -17,6 +17,7 @@ from ansible_collections.serverfarm.ltsp.plugins.filter import dhcp_config as mo
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _dhcp
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._dhcp.plan import Extra, Plan
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._dhcp.renderers import RENDERERS, Renderer
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import REMOVAL
 
 PACKAGE = pathlib.Path(_dhcp.__path__[0])
 
@@ -37,7 +38,12 @@ NODE = {"name": "node1", "macs": ["52:54:00:77:00:01"], "ip": "10.77.0.11", "ser
 def deprecations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The deprecations that were shown."""
     shown: list[str] = []
-    monkeypatch.setattr(Display, "deprecated", lambda _self, message, **_where: shown.append(message))
+
+    def deprecated(_self: Display, message: str, version: str, collection_name: str) -> None:
+        assert (version, collection_name) == (REMOVAL, "serverfarm.ltsp")
+        shown.append(message)
+
+    monkeypatch.setattr(Display, "deprecated", deprecated)
     return shown
 
 
