@@ -10,7 +10,21 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Container
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "isc_dhcp_authoritative": "dhcp_authoritative",
+    "isc_dhcp_default_lease_time": "dhcp_default_lease_time",
+    "isc_dhcp_filenames": "dhcp_filenames",
+    "isc_dhcp_hosts": "dhcp_hosts",
+    "isc_dhcp_ignore_client_uids": "dhcp_ignore_client_identifiers",
+    "isc_dhcp_interfaces": "dhcp_interfaces",
+    "isc_dhcp_max_lease_time": "dhcp_max_lease_time",
+    "isc_dhcp_next_server": "dhcp_next_server",
+    "isc_dhcp_nodes": "dhcp_nodes",
+    "isc_dhcp_option_definitions": "dhcp_option_definitions",
+    "isc_dhcp_options": "dhcp_options",
+    "isc_dhcp_shared_networks": "dhcp_networks",
+    "isc_dhcp_subnets": "dhcp_subnets",
+}
 """Former name to new name. The default of the new one reads the former one."""
 
 REMOVAL = "0.5.0"
