@@ -219,6 +219,7 @@ def test_it_tries_until_it_works(machine: t.Any) -> None:
     assert machine.read("run/ltsp/env") == (
         "DEVICE='eth0'\nIPV4ADDR='10.0.0.11'\nHOSTNAME='node1'\nSERVER='10.0.0.1'\nLTSP_CLIENT_MAC='52:54:00:aa:bb:01'\n"
         "LTSP_IMAGE='node'\nLTSP_VERSION='20261120T223000Z-0123456789ab'\nLTSP_ROOT='http://10.0.0.1/image'\n"
+        "LTSP_CONF='http://10.0.0.1/lts.conf'\n"
     )
 
 

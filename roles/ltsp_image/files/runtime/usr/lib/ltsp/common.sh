@@ -57,7 +57,7 @@ ltsp_is_true() {
 # ltsp_write_environment: the variables that operators' commands may use, with LTSP's names where it has them.
 ltsp_write_environment() {
 	local name
-	for name in DEVICE IPV4ADDR HOSTNAME SERVER LTSP_CLIENT_MAC LTSP_IMAGE LTSP_VERSION LTSP_ROOT; do
+	for name in DEVICE IPV4ADDR HOSTNAME SERVER LTSP_CLIENT_MAC LTSP_IMAGE LTSP_VERSION LTSP_ROOT LTSP_CONF; do
 		eval "ltsp_assign $name \"\$$name\""
 	done >"$ltsp_run/env.new" && mv "$ltsp_run/env.new" "$ltsp_run/env"
 }

@@ -14,7 +14,7 @@ ltsp_unwanted="apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all e2scrub_re
 ltsp_essential="ssh sshd ltsp-rc ltsp-ssh-keys systemd-networkd dbus"
 
 ltsp_read_environment() {
-	DEVICE='' IPV4ADDR='' HOSTNAME='' SERVER='' LTSP_CLIENT_MAC='' LTSP_IMAGE='' LTSP_VERSION='' LTSP_ROOT=''
+	DEVICE='' IPV4ADDR='' HOSTNAME='' SERVER='' LTSP_CLIENT_MAC='' LTSP_IMAGE='' LTSP_VERSION='' LTSP_ROOT='' LTSP_CONF=''
 	IPV4GATEWAY='' IPV4DNS0='' IPV4DNS1='' DNSDOMAIN=''
 	# shellcheck source=/dev/null
 	[ ! -e "$ltsp_run/env" ] || . "$ltsp_run/env"

@@ -338,7 +338,7 @@ ltsp_mount_root() {
 	done
 	ltsp_wait_for_conf
 	SERVER=${LTSP_ROOT#*://} SERVER=${SERVER%%/*} SERVER=${SERVER%:*}
-	LTSP_CLIENT_MAC=$ltsp_mac LTSP_IMAGE=${ltsp_image%%/*} LTSP_VERSION=${ltsp_image#*/}
+	LTSP_CLIENT_MAC=$ltsp_mac LTSP_IMAGE=${ltsp_image%%/*} LTSP_VERSION=${ltsp_image#*/} LTSP_CONF=$ltsp_conf
 	ltsp_write_environment
 	rm -f "$ltsp_run/failures" "$ltsp_run/output"
 	ltsp_log 5 "root mounted"
