@@ -23,21 +23,15 @@ ltsp_say_failure() {
 	fi
 }
 
-# Where this node's lts.conf is, there is the way to the join. The last of equal arguments counts.
+# The boot server that this node's lts.conf came from has the files for the join.
 ltsp_find_server() {
-	ltsp_conf=''
-	read -r ltsp_line <"${LTSP_PREFIX-}/proc/cmdline" || :
-	set -f
-	for ltsp_word in $ltsp_line; do
-		case $ltsp_word in
-		ltsp.conf=*) ltsp_conf=${ltsp_word#*=} ;;
-		esac
-	done
-	set +f
-	case $ltsp_conf in
-	http://*/config/*) ltsp_base=${ltsp_conf%%/config/*}/config ;;
+	LTSP_CONF=''
+	# shellcheck source=/dev/null
+	. "${LTSP_PREFIX-}/run/ltsp/env"
+	case $LTSP_CONF in
+	http://*/config/*) ltsp_base=${LTSP_CONF%%/config/*}/config ;;
 	*)
-		ltsp_why="no boot server to ask: ltsp.conf on the kernel command line is '$ltsp_conf' and not http://SERVER/config/..."
+		ltsp_why="no boot server to ask: ltsp.conf on the kernel command line is '$LTSP_CONF' and not http://SERVER/config/..."
 		return 1
 		;;
 	esac
