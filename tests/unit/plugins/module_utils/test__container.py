@@ -15,7 +15,7 @@ import typing as t
 import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -9,7 +9,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot, _lts_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _config_maps, _deploy
 
 SETTINGS = _deploy.Settings(
@@ -77,7 +79,7 @@ def all_files(nodes: list[dict[str, t.Any]], **more: t.Any) -> dict[str, str]:
 
 def test_the_files_are_those_of_a_boot_server_with_a_disk() -> None:
     nodes = [node(1, lts_conf={"RCFILE_20_HELLO": "echo 'hello'"}), node(2, macs=["52:54:00:00:00:02", "52:54:00:00:00:12"])]
-    expected = {name: content.decode() for name, content in _boot.boot_files(nodes, DEFAULT, _boot.Ports()).items()}
+    expected = {name: content.decode() for name, content in boot_files(nodes, DEFAULT, {"http": 80, "nbd": 10809}).items()}
     expected.update(
         {
             "lts.conf": _lts_conf.OWNED + '\n[default]\nRCFILE_10_TIME = "echo time"\n',
@@ -147,7 +149,7 @@ def test_what_the_writers_of_files_refuse_is_refused() -> None:
         data([node(lts_conf={"RCFILE_20_X": "a\nb"})])
     with pytest.raises(_lts_conf.LtsConfError, match="LIKE goes round in a circle"):
         data([node(lts_conf={"LIKE": "node1"})])
-    with pytest.raises(_boot.BootError, match="GRUB cannot be given 'a b'"):
+    with pytest.raises(BootError, match="GRUB cannot be given 'a b'"):
         data([node(kernel_args=["a b"])])
 
 
