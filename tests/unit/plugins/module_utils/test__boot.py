@@ -146,7 +146,9 @@ def test_kernel_arguments_of_the_field_are_written() -> None:
     assert command_line(kernel_args=arguments)[-len(arguments) :] == arguments
 
 
-@pytest.mark.parametrize(("changes", "message"), [({"transports": []}, "name at least one"), ({"transports": ["nfs"]}, "'nfs' is not a transport: use http or nbd")])
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"transports": []}, "name at least one"), ({"transports": ["nfs"]}, "'nfs' is not a transport: use http or nbd")]
+)
 def test_transports_that_cannot_be_are_refused(changes: dict[str, t.Any], message: str) -> None:
     with pytest.raises(BootError, match=f"node1: .*{message}"):
         script(**changes)

@@ -12,6 +12,8 @@ import pytest
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loader import Loader
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loaders import LOADERS
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _config_maps, _deploy
 
 SETTINGS = _deploy.Settings(
@@ -100,6 +102,12 @@ def test_without_a_default_machines_that_nobody_knows_do_not_boot() -> None:
     assert sorted(data([node()])["ltsp-common"]) == ["lts.conf"]
     assert sorted(data([node()], default=DEFAULT)["ltsp-common"]) == ["default.cfg", "default.json", "lts.conf"]
     assert json.loads(data([], default=DEFAULT)["ltsp-common"]["default.json"])["server"] is None
+
+
+def test_the_files_of_every_boot_loader_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOADERS, "crank", Loader(".crank", lambda description: f"start {description.label}", "boot.crank", lambda _version: "", ()))
+    files = all_files([node()], default=DEFAULT)
+    assert (files["52-54-00-00-00-01.crank"], files["default.crank"]) == ("start node1", "start unknown machines")
 
 
 def test_the_files_of_a_node_are_together() -> None:
