@@ -17,7 +17,7 @@ import typing as t
 import uuid
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError, claim, resolve, run_confined, run_in_tree
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import (
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import (
     exchange,
     lock,
     mounts_below,

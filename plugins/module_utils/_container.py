@@ -18,8 +18,8 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, write_file
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._tree import Entry, parse_excludes, walk
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, write_file
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.tree import Entry, parse_excludes, walk
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

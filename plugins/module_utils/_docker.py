@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import ContainerError, explain, pushed_digest
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 try:
     import docker

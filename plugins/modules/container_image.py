@@ -181,7 +181,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container, _docker
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 DEFAULT_TIME = "1970-01-01T00:00:00Z"
 

@@ -66,7 +66,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container, _docker
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, publish, remove_leftovers, staging_directory
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, publish, remove_leftovers, staging_directory
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:

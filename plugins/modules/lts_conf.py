@@ -216,7 +216,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _ltsp_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf, _ltsp_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import files as _files
 
 
 class Module(AnsibleModule):  # type: ignore[misc]

@@ -223,7 +223,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot import DEFAULT_KEYRING, Mark, Outcome, absent, check_path, parse_inputs, present
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError, proxies, unwind_on_signals
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 
 def describe(path: str, outcome: Outcome) -> dict[str, t.Any]:

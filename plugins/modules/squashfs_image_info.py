@@ -86,8 +86,8 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import Image, describe, image_names
 
 
 def main() -> None:
@@ -100,8 +100,8 @@ def main() -> None:
     )
     store, name = module.params["store"], module.params["name"]
     try:
-        images = [_image.Store(store, name)] if name is not None else [_image.Store(store, found) for found in _image.image_names(store)]
-        described = [_image.describe(image) for image in images if os.path.isdir(image.directory)]
+        images = [Image(store, found) for found in (image_names(store) if name is None else [name])]
+        described = [describe(image) for image in images if os.path.isdir(image.directory)]
     except FilesError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

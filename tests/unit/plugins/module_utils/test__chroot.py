@@ -9,8 +9,9 @@ import os
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _chroot, _files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils import _chroot
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError, Result
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import files as _files
 
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n-----END PGP PUBLIC KEY BLOCK-----"
 

@@ -15,7 +15,9 @@ import typing as t
 import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import update_version_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import Image
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -117,6 +119,20 @@ def test_the_same_content_gives_the_same_bits(tree: pathlib.Path, tmp_path: path
     assert image(layer(tree)).id == image(layer(copy)).id
     (copy / "etc" / "name").write_text("CONTENT", encoding="utf-8")
     assert image(layer(tree)).id != image(layer(copy)).id
+
+
+def test_a_version_of_release_0_3_0_has_the_same_layer_when_its_loader_file_is_written_again(tmp_path: pathlib.Path) -> None:
+    store = Image(str(tmp_path), "node")
+    manifest = (pathlib.Path(__file__).parents[2] / "manifest_0.3.0.json").read_bytes()
+    directory = pathlib.Path(store.version_path(json.loads(manifest)["version"]))
+    directory.mkdir(parents=True)
+    (directory / "manifest.json").write_bytes(manifest)
+    without = _container.measure_layer(layer(directory))
+    update_version_files(store, dry=False)
+    complete = _container.measure_layer(layer(directory))
+    (directory / "boot.cfg").unlink()
+    update_version_files(store, dry=False)
+    assert complete == _container.measure_layer(layer(directory)) != without
 
 
 def test_the_bits_are_those_of_every_version() -> None:

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container, _docker
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 
 def test_an_archive_is_unpacked_as_it_is(tmp_path: pathlib.Path) -> None:
