@@ -36,7 +36,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ (settings | serverfarm.ltsp.dhcpd_config(nodes)).hosts }}"
   vars:
-    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
+    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups) }}"
     settings:
       ignore_client_uids: true
       option_definitions: {}
