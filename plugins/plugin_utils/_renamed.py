@@ -10,7 +10,13 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Container
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "kubernetes_deploy_store": "ltsp_farm_store",
+    "kubernetes_join_store": "ltsp_farm_store",
+    "ltsp_container_store": "ltsp_farm_store",
+    "ltsp_image_store": "ltsp_farm_store",
+    "ltsp_server_store": "ltsp_farm_store",
+}
 """Former name to new name. The default of the new one reads the former one."""
 
 REMOVAL = "0.5.0"
