@@ -62,6 +62,17 @@ def test_tasks_templates_and_playbooks_use_the_new_name(former: str) -> None:
     assert used == [], f"{former} is called {RENAMED[former]} now"
 
 
+def test_the_notes_on_upgrading_have_each_former_name() -> None:
+    rows = re.findall(r"^\| `([\w*]+)` \| `([\w*]+)` \|$", (ROOT / "docs/upgrading.md").read_text(encoding="utf-8"), re.MULTILINE)
+    documented = {former: new for former, new in rows if "*" not in former}
+    families = {former.rstrip("*"): new.rstrip("*") for former, new in rows if "*" in former}
+
+    def note(former: str) -> str | None:
+        return documented.get(former) or next((new + former[len(prefix) :] for prefix, new in families.items() if former.startswith(prefix)), None)
+
+    assert {former: note(former) for former in RENAMED} == RENAMED
+
+
 def test_former_names_are_found_without_reading_their_values() -> None:
     class Names(frozenset[str]):
         def __getitem__(self, key: str) -> t.Any:
