@@ -41,7 +41,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ settings | serverfarm.ltsp.dhcp_config(nodes, 'isc') }}"
   vars:
-    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
+    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups) }}"
     settings:
       interfaces: []
       ignore_client_identifiers: true

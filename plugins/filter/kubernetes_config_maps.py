@@ -61,7 +61,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ settings | serverfarm.ltsp.kubernetes_config_maps(nodes, default_image='node') }}"
   vars:
-    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
+    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups) }}"
 """
 
 RETURN = r"""

@@ -37,7 +37,7 @@ EXAMPLES = r"""
     msg: "{{ settings | serverfarm.ltsp.kubernetes_placement(cluster.resources, nodes) }}"
   vars:
     cluster: "{{ {'resources': query('kubernetes.core.k8s', kind='Node')} }}"
-    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
+    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups) }}"
 """
 
 RETURN = r"""

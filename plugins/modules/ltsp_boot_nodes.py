@@ -165,7 +165,7 @@ EXAMPLES = r"""
   serverfarm.ltsp.ltsp_boot_nodes:
     path: /srv/ltsp/public/boot/nodes
     nodes: >-
-      {{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers'])
+      {{ hostvars | serverfarm.ltsp.ltsp_nodes(groups)
       | serverfarm.ltsp.ltsp_columns('name', 'macs', 'ip', 'server', 'server_address', 'image', 'image_version', 'kernel_args') }}
     default:
       image: node

@@ -24,6 +24,11 @@ RENAMED: dict[str, str] = {
     "isc_dhcp_options": "dhcp_options",
     "isc_dhcp_shared_networks": "dhcp_networks",
     "isc_dhcp_subnets": "dhcp_subnets",
+    "kubernetes_deploy_store": "ltsp_farm_store",
+    "kubernetes_join_store": "ltsp_farm_store",
+    "ltsp_container_store": "ltsp_farm_store",
+    "ltsp_image_store": "ltsp_farm_store",
+    "ltsp_server_store": "ltsp_farm_store",
 }
 """Former name to new name. The default of the new one reads the former one."""
 
