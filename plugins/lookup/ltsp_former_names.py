@@ -34,7 +34,7 @@ import typing as t
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import REMOVAL, former_names
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import former_names
 
 display = Display()
 
@@ -46,5 +46,5 @@ class LookupModule(LookupBase):
         """Return the former names, and show a deprecation for each."""
         found = former_names(variables or {})
         for former, new in found:
-            display.deprecated(f"The variable {former} is called {new} now: rename it", version=REMOVAL, collection_name="serverfarm.ltsp")
+            display.deprecated(f"The variable {former} is called {new} now: rename it", version="0.5.0", collection_name="serverfarm.ltsp")
         return [former for former, _new in found]

@@ -33,7 +33,7 @@ RENAMED: dict[str, str] = {
 """Former name to new name. The default of the new one reads the former one."""
 
 REMOVAL = "0.5.0"
-"""The release that no longer reads the former names."""
+"""The release that no longer reads the former names. Plugins write it out, because ansible-test wants a literal; their tests compare."""
 
 
 def former_names(variables: Container[str]) -> list[tuple[str, str]]:

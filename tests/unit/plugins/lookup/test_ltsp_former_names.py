@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.lookup import ltsp_former_names
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import REMOVAL
 
 
 def test_each_former_name_is_returned_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +18,7 @@ def test_each_former_name_is_returned_and_shown(monkeypatch: pytest.MonkeyPatch)
     variables = {"ltsp_server_store": "/srv/ltsp", "ltsp_farm_store": "/srv/ltsp"}
     assert ltsp_former_names.LookupModule().run([], variables) == ["ltsp_server_store"]
     assert shown == [
-        ("The variable ltsp_server_store is called ltsp_farm_store now: rename it", {"version": "0.5.0", "collection_name": "serverfarm.ltsp"}),
+        ("The variable ltsp_server_store is called ltsp_farm_store now: rename it", {"version": REMOVAL, "collection_name": "serverfarm.ltsp"}),
     ]
 
 
