@@ -9,6 +9,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import mac_dashes, normalize_mac
 
 if t.TYPE_CHECKING:
@@ -26,7 +27,7 @@ _LOADER_SERVER = "$net_default_server"
 _SHOWN_PROBLEMS = 10
 
 
-class BootError(ValueError):
+class BootError(LtspError):
     """A machine cannot get a description; the message names it, the value and the remedy."""
 
 

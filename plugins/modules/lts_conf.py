@@ -211,30 +211,68 @@ backup_file:
 """
 
 import os
+import re
 import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _ltsp_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import DirectoryChange, apply_directory, plan_directory, write_file
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import ltsp19, masking
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check, report, section_changes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED, Document, decode, encode
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError, glob_pattern
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import resolved_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "sections": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+            "parameters": {"type": "dict", "default": {}},
+        },
+    },
+    "purge": {"type": "bool", "default": False},
+    "dialect": {"type": "str", "choices": ["ltsp5", "ltsp"], "default": "ltsp5"},
+    "nodes": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "hostname": {"type": "str", "required": True},
+            "ip": {"type": "str", "default": ""},
+            "macs": {"type": "list", "elements": "str", "required": True},
+        },
+    },
+    "nodes_path": {"type": "path"},
+    "secret_parameters": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "own_parameters": {"type": "list", "elements": "str", "default": []},
+    "backup": {"type": "bool", "default": False},
+}
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
-        """Keep secrets out of what a failed task returns as its invocation, also when its options are wrong."""
+        """Keep secrets out of the invocation that a failed task returns, also when its options are wrong."""
         if self.params.get("secret_parameters"):
-            self.params["sections"] = _lts_conf.MASK
+            self.params["sections"] = masking.MASK
         super().fail_json(msg, **kwargs)
         raise AssertionError
 
 
-def fail(module: AnsibleModule, message: str) -> t.NoReturn:
-    module.fail_json(msg=message, path=module.params["path"])
-    raise AssertionError
+class Plan(t.NamedTuple):
+    """Changes of lts.conf and of the nodes' files. `path` is without symbolic links."""
 
-
-def decode(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
+    path: str
+    before: str
+    after: str
+    write: bool
+    nodes: DirectoryChange
 
 
 def read(path: str) -> str:
@@ -246,128 +284,112 @@ def read(path: str) -> str:
 
 
 def write(path: str, text: str, private: bool) -> None:
-    """Replace the file and keep its mode and owner; a new one is private until its mode is set."""
+    """Replace the file and keep its mode and owner. A new one is private until its mode is set."""
     if not os.path.exists(path):
-        _files.write_file(path, _lts_conf.encode(text), 0o600 if private else 0o644)
+        write_file(path, encode(text), 0o600 if private else 0o644)
         return
     before = os.stat(path)
-    _files.write_file(path, _lts_conf.encode(text), stat.S_IMODE(before.st_mode))
+    write_file(path, encode(text), stat.S_IMODE(before.st_mode))
     after = os.stat(path)
     if (before.st_uid, before.st_gid) != (after.st_uid, after.st_gid):
         os.chown(path, before.st_uid, before.st_gid)
 
 
-def compose(module: AnsibleModule, before: str, sections: list[dict[str, t.Any]]) -> _lts_conf.Document:
-    changes = _lts_conf.section_changes(sections)
-    document = _lts_conf.Document(_lts_conf.OWNED if module.params["purge"] else before)
+def check_options(task: Task, path: str) -> None:
+    nodes_path = task.params["nodes_path"]
+    if task.params["dialect"] == "ltsp":
+        if not task.params["purge"]:
+            raise LtspError("dialect ltsp writes the whole file and keeps nothing that stands in it: set purge to true")
+        if nodes_path or task.params["nodes"]:
+            raise LtspError("nodes and nodes_path are for dialect ltsp5, in ltsp.conf a node finds its sections itself: remove them")
+    for directory in (os.path.dirname(path), *([nodes_path] if nodes_path else [])):
+        if not os.path.isdir(directory) and not task.check_mode:
+            raise LtspError(f"the directory {directory} does not exist: make it first")
+
+
+def compose(task: Task, before: str, sections: list[dict[str, t.Any]]) -> Document:
+    changes = section_changes(sections)
+    document = Document(OWNED if task.params["purge"] else before)
     document.change(changes)
-    path = module.params["path"]
-    refused = _lts_conf.check(document)
+    refused = check(document)
     if refused:
-        fail(module, _lts_conf.report(f"{path} is not written", refused))
-    advice = _lts_conf.advise(document, module.params["own_parameters"])
+        raise LtspError(report(f"{task.params['path']} is not written", refused))
+    advice = advise(document, task.params["own_parameters"])
     if advice:
-        module.warn(_lts_conf.report(path, advice))
+        task.warn(report(task.params["path"], advice))
     return document
 
 
-def text_of(module: AnsibleModule, document: _lts_conf.Document) -> str:
-    if module.params["dialect"] == "ltsp5":
+def render(task: Task, document: Document) -> str:
+    if task.params["dialect"] == "ltsp5":
         return document.text()
-    text, refused = _ltsp_conf.convert(document, module.params["own_parameters"])
+    text, refused = ltsp19.convert(document, task.params["own_parameters"])
     if refused:
-        fail(module, _lts_conf.report(f"{module.params['path']} is not written", refused))
+        raise LtspError(report(f"{task.params['path']} is not written", refused))
     return text
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    path = os.path.realpath(module.params["path"])
-    nodes_path = module.params["nodes_path"]
-    secret = [_lts_conf.glob_pattern(name) for name in module.params["secret_parameters"]]
-    sections = module.params["sections"]
-    module.params["sections"] = _lts_conf.masked_sections(sections, secret)  # what the module returns as its invocation
-    if module.params["dialect"] == "ltsp":
-        if not module.params["purge"]:
-            fail(module, "dialect ltsp writes the whole file and keeps nothing that stands in it: set purge to true")
-        if nodes_path or module.params["nodes"]:
-            fail(module, "nodes and nodes_path are for dialect ltsp5, in ltsp.conf a node finds its sections itself: remove them")
-    for directory in (os.path.dirname(path), *([nodes_path] if nodes_path else [])):
-        if not os.path.isdir(directory) and not module.check_mode:
-            fail(module, f"the directory {directory} does not exist: make it first")
-
+def make_plan(task: Task, path: str, sections: list[dict[str, t.Any]]) -> Plan:
     before = read(path)
-    document = compose(module, before, sections)
-    after = text_of(module, document)
-    write_path = before != after or not os.path.exists(path)
-    plan = _files.DirectoryChange({}, [], {})
-    if nodes_path:
-        plan = _files.plan_directory(nodes_path, _lts_conf.resolved_files(document, module.params["nodes"]), (".conf",))
+    document = compose(task, before, sections)
+    after = render(task, document)
+    nodes = DirectoryChange({}, [], {})
+    if task.params["nodes_path"]:
+        nodes = plan_directory(task.params["nodes_path"], resolved_files(document, task.params["nodes"]), (".conf",))
+    return Plan(path, before, after, before != after or not os.path.exists(path), nodes)
 
-    result: dict[str, t.Any] = {
-        "path": module.params["path"],
-        "changed": bool(write_path or plan.write or plan.remove),
-        "written": [os.path.join(nodes_path, name) for name in sorted(plan.write)],
-        "removed": [os.path.join(nodes_path, name) for name in plan.remove],
+
+def diff(task: Task, plan: Plan, secret: list[re.Pattern[str]]) -> list[dict[str, str]]:
+    masked = masking.masked if task.params["dialect"] == "ltsp5" else ltsp19.masked
+    texts = {plan.path: (plan.before, plan.after)}
+    for name in [*sorted(plan.nodes.write), *plan.nodes.remove]:
+        before, after = plan.nodes.before.get(name, b""), plan.nodes.write.get(name, b"")
+        texts[os.path.join(task.params["nodes_path"], name)] = decode(before), decode(after)
+    return [difference(name, masked(before, secret), masked(after, secret)) for name, (before, after) in texts.items()]
+
+
+def apply(task: Task, module: AnsibleModule, plan: Plan) -> Result:
+    """Write the files. Return the values that only a written file has."""
+    result = {}
+    if plan.write:
+        if task.params["backup"] and os.path.exists(plan.path):
+            result["backup_file"] = module.backup_local(plan.path)
+        write(plan.path, plan.after, private=task.params["mode"] is not None)
+    apply_directory(task.params["nodes_path"], plan.nodes)
+    return result
+
+
+def run(task: Task, module: AnsibleModule) -> Result:
+    try:
+        secret = [glob_pattern(name) for name in task.params["secret_parameters"]]
+        sections = task.params["sections"]
+        # The module returns its options as its invocation.
+        task.params["sections"] = masking.masked_sections(sections, secret)
+        path = os.path.realpath(task.params["path"])
+        check_options(task, path)
+        plan = make_plan(task, path, sections)
+    except LtsConfError as error:
+        raise LtspError(f"{task.params['path']}: {error}") from error
+    nodes_path = task.params["nodes_path"]
+    result: Result = {
+        "path": task.params["path"],
+        "changed": bool(plan.write or plan.nodes.write or plan.nodes.remove),
+        "written": [os.path.join(nodes_path, name) for name in sorted(plan.nodes.write)],
+        "removed": [os.path.join(nodes_path, name) for name in plan.nodes.remove],
     }
-    if module._diff:  # pylint: disable=protected-access
-        masked = _lts_conf.masked if module.params["dialect"] == "ltsp5" else _ltsp_conf.masked
-        texts = {path: (before, after)}
-        for name in [*sorted(plan.write), *plan.remove]:
-            texts[os.path.join(nodes_path, name)] = decode(plan.before.get(name, b"")), decode(plan.write.get(name, b""))
-        result["diff"] = [
-            {"before_header": name, "after_header": name, "before": masked(old, secret), "after": masked(new, secret)} for name, (old, new) in texts.items()
-        ]
-    if not module.check_mode:
-        if write_path:
-            if module.params["backup"] and os.path.exists(path):
-                result["backup_file"] = module.backup_local(path)
-            write(path, after, private=module.params["mode"] is not None)
-        _files.apply_directory(nodes_path, plan)
+    if task.diff:
+        result["diff"] = diff(task, plan, secret)
+    if not task.check_mode:
+        result.update(apply(task, module, plan))
     if os.path.exists(path):
-        arguments = module.load_file_common_arguments(module.params, path=path)
+        arguments = module.load_file_common_arguments(task.params, path=path)
         result["changed"] = module.set_fs_attributes_if_different(arguments, result["changed"])
     return result
 
 
 def main() -> None:
-    module = Module(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "sections": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
-                    "parameters": {"type": "dict", "default": {}},
-                },
-            },
-            "purge": {"type": "bool", "default": False},
-            "dialect": {"type": "str", "choices": ["ltsp5", "ltsp"], "default": "ltsp5"},
-            "nodes": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "hostname": {"type": "str", "required": True},
-                    "ip": {"type": "str", "default": ""},
-                    "macs": {"type": "list", "elements": "str", "required": True},
-                },
-            },
-            "nodes_path": {"type": "path"},
-            "secret_parameters": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "own_parameters": {"type": "list", "elements": "str", "default": []},
-            "backup": {"type": "bool", "default": False},
-        },
-        add_file_common_args=True,
-        required_together=[("nodes", "nodes_path")],
-        supports_check_mode=True,
-    )
-    try:
-        result = run(module)
-    except (_lts_conf.LtsConfError, _files.FilesError, OSError) as error:
-        fail(module, f"{module.params['path']}: {error}")
-    module.exit_json(**result)
+    module = Module(argument_spec=ARGUMENTS, add_file_common_args=True, required_together=[("nodes", "nodes_path")], supports_check_mode=True)
+    run_module(module, lambda task: run(task, module), failure={"path": module.params["path"]})
 
 
 if __name__ == "__main__":

@@ -137,46 +137,49 @@ advice:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf, _net
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import LIKE, Document, decode
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import Identity, Reader
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import normalize_mac
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "hostname": {"type": "str", "default": ""},
+    "ip": {"type": "str", "default": ""},
+    "mac": {"type": "str", "default": ""},
+}
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "hostname": {"type": "str", "default": ""},
-            "ip": {"type": "str", "default": ""},
-            "mac": {"type": "str", "default": ""},
-        },
-        supports_check_mode=True,
-    )
-    mac = module.params["mac"]
-    try:
-        identity = _lts_conf.Identity(module.params["hostname"], module.params["ip"], _net.normalize_mac(mac) if mac else "")
-        with open(module.params["path"], "rb") as stream:
-            document = _lts_conf.Document(stream.read().decode("utf-8", "surrogateescape"))
-    except (OSError, ValueError) as error:
-        module.fail_json(msg=str(error))
-    reader = _lts_conf.Reader(document)
+def run(task: Task) -> Result:
+    mac = task.params["mac"]
+    identity = Identity(task.params["hostname"], task.params["ip"], normalize_mac(mac) if mac else "")
+    with open(task.params["path"], "rb") as stream:
+        document = Document(decode(stream.read()))
+    reader = Reader(document)
     parameters = reader.parameters(identity)
-    module.exit_json(
-        changed=False,
-        parameters={key: value.value for key, value in parameters.items()},
-        origins={key: value.section for key, value in parameters.items()},
-        matched=[section.name for section in reader.sections(identity)],
-        sections=[
+    return {
+        "changed": False,
+        "parameters": {key: value.value for key, value in parameters.items()},
+        "origins": {key: value.section for key, value in parameters.items()},
+        "matched": [section.name for section in reader.sections(identity)],
+        "sections": [
             {
                 "name": section.name,
                 "line": section.header.number,
-                "like": [line.value for line in section.parameters(_lts_conf.LIKE)],
+                "like": [line.value for line in section.parameters(LIKE)],
                 "parameters": section.values(),
             }
             for section in document.sections
             if section.name
         ],
-        problems=[finding._asdict() for finding in _lts_conf.check(document)],
-        advice=[finding._asdict() for finding in _lts_conf.advise(document)],
-    )
+        "problems": [finding._asdict() for finding in check(document)],
+        "advice": [finding._asdict() for finding in advise(document)],
+    }
+
+
+def main() -> None:
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), run)
 
 
 if __name__ == "__main__":

@@ -207,6 +207,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot, _files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
 
 SHOWN_FILES = 20
 
@@ -217,13 +218,13 @@ def diff(path: str, plan: _files.DirectoryChange) -> list[dict[str, str]]:
     for name in names[:SHOWN_FILES]:
         header = os.path.join(path, name)
         before, after = (files.get(name, b"").decode("utf-8", "replace") for files in (plan.before, plan.write))
-        shown.append({"before_header": header, "after_header": header, "before": before, "after": after})
+        shown.append(difference(header, before, after))
     rest = len(names) - len(shown)
     return shown + ([{"prepared": f"... and {rest} more files in {path}\n"}] if rest > 0 else [])
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    parameters = module.params
+def run(task: Task) -> Result:
+    parameters = task.params
     path, nodes, default = parameters["path"], parameters["nodes"], parameters["default"]
     if parameters["images"] is not None:
         missing = _boot.missing_images(nodes, default, parameters["images"], parameters["server"])
@@ -231,12 +232,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             raise _boot.BootError("; ".join(missing))
     files = _boot.boot_files(nodes, default, _boot.Ports(parameters["http_port"], parameters["nbd_port"]))
     plan = _files.plan_directory(path, files, _boot.SUFFIXES)
-    if not module.check_mode:
+    if not task.check_mode:
         if not os.path.isdir(path):
             raise _files.FilesError(f"the directory {path} does not exist: make it first")
         _files.apply_directory(path, plan)
-    result: dict[str, t.Any] = {"path": path, "changed": bool(plan.write or plan.remove), "written": sorted(plan.write), "removed": plan.remove}
-    if module._diff:  # pylint: disable=protected-access
+    result: Result = {"path": path, "changed": bool(plan.write or plan.remove), "written": sorted(plan.write), "removed": plan.remove}
+    if task.diff:
         result["diff"] = diff(path, plan)
     return result
 
@@ -270,13 +271,7 @@ def main() -> None:
         required_together=[("images", "server")],
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except (_boot.BootError, _files.FilesError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['path']}: {error.strerror}")
-    module.exit_json(**result)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

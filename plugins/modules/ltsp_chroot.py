@@ -221,80 +221,73 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot import DEFAULT_KEYRING, Mark, Outcome, absent, check_path, parse_inputs, present
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError, proxies, unwind_on_signals
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.command import proxies
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.inputs import DEFAULT_KEYRING, parse_inputs
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.tree import Mark, Outcome, absent, check_path, present
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+
+_STRINGS = {"type": "list", "elements": "str"}
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "suite": {"type": "str"},
+    "mirror": {"type": "str", "default": "http://deb.debian.org/debian"},
+    "components": {**_STRINGS, "default": ["main"]},
+    "architecture": {"type": "str"},
+    "variant": {"type": "str", "choices": ["minbase", "important"], "default": "minbase"},
+    "keyring": {"type": "path", "default": DEFAULT_KEYRING, "no_log": False},
+    "packages": {**_STRINGS, "default": []},
+    "install_recommends": {"type": "bool", "default": False},
+    "sources": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "types": {**_STRINGS, "choices": ["deb", "deb-src"], "default": ["deb"]},
+            "uris": {**_STRINGS, "required": True},
+            "suites": {**_STRINGS, "required": True},
+            "components": {**_STRINGS, "default": []},
+            "architectures": {**_STRINGS, "default": []},
+            "signed_by": {"type": "str"},
+        },
+    },
+    "method": {"type": "str", "choices": ["mmdebstrap", "debootstrap"], "default": "mmdebstrap"},
+    "refresh": {"type": "bool", "default": False},
+}
 
 
-def describe(path: str, outcome: Outcome) -> dict[str, t.Any]:
-    """Tell the outcome as the values that the module returns."""
-    result: dict[str, t.Any] = {"path": path, "changed": outcome.changed}
+def run(task: Task) -> Result:
+    path = check_path(task.params["path"])
+    if task.params["state"] == "absent":
+        outcome = absent(path, check_mode=task.check_mode)
+    else:
+        inputs = parse_inputs(task.params)
+        outcome = present(path, inputs, refresh=task.params["refresh"], check_mode=task.check_mode, environment=proxies(os.environ))
+    return describe(path, outcome, task.diff)
+
+
+def describe(path: str, outcome: Outcome, diff: bool) -> Result:
+    """Return the values that the module returns."""
+    result: Result = {"path": path, "changed": outcome.changed}
     if outcome.after:
         result["digest"] = outcome.after.digest
         if outcome.after.id:
             result.update(id=outcome.after.id, created=outcome.after.created)
-    if outcome.changed:
-        result["diff"] = {
-            "before_header": path,
-            "after_header": path,
-            "before": render(outcome.before),
-            "after": render(outcome.after),
-        }
+    if diff and outcome.changed:
+        result["diff"] = difference(path, render(outcome.before), render(outcome.after))
     return result
 
 
-def render(mark: Mark | None) -> str:
+def render(mark: t.Optional[Mark]) -> str:
     if mark is None:
         return ""
     return json.dumps({"inputs": mark.inputs, "id": mark.id or "(new)"}, indent=2, sort_keys=True) + "\n"
 
 
 def main() -> None:
-    strings = {"type": "list", "elements": "str"}
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "suite": {"type": "str"},
-            "mirror": {"type": "str", "default": "http://deb.debian.org/debian"},
-            "components": {**strings, "default": ["main"]},
-            "architecture": {"type": "str"},
-            "variant": {"type": "str", "choices": ["minbase", "important"], "default": "minbase"},
-            "keyring": {"type": "path", "default": DEFAULT_KEYRING, "no_log": False},
-            "packages": {**strings, "default": []},
-            "install_recommends": {"type": "bool", "default": False},
-            "sources": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "types": {**strings, "choices": ["deb", "deb-src"], "default": ["deb"]},
-                    "uris": {**strings, "required": True},
-                    "suites": {**strings, "required": True},
-                    "components": {**strings, "default": []},
-                    "architectures": {**strings, "default": []},
-                    "signed_by": {"type": "str"},
-                },
-            },
-            "method": {"type": "str", "choices": ["mmdebstrap", "debootstrap"], "default": "mmdebstrap"},
-            "refresh": {"type": "bool", "default": False},
-        },
-        required_if=[("state", "present", ("suite",))],
-        supports_check_mode=True,
-    )
-    unwind_on_signals()
-    os.umask(0o022)
-    params = module.params
-    try:
-        path = check_path(params["path"])
-        if params["state"] == "absent":
-            outcome = absent(path, check_mode=module.check_mode)
-        else:
-            outcome = present(path, parse_inputs(params), refresh=params["refresh"], check_mode=module.check_mode, environment=proxies(os.environ))
-    except (ChrootError, FilesError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**describe(path, outcome))
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=[("state", "present", ("suite",))], supports_check_mode=True)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

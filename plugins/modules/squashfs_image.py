@@ -201,6 +201,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image, _squashfs, _tree
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, lock, publish, remove_leftovers, staging_directory
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Task, run_module
 
 _NOT_KNOWN = "(known when it is made)"
 _SHOWN = 5
@@ -209,9 +210,9 @@ _SHOWN = 5
 class Build:
     """One tree on its way into the store."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        parameters = module.params
-        self.module = module
+    def __init__(self, task: Task) -> None:
+        parameters = task.params
+        self.task = task
         self.tree = os.path.realpath(_absolute("path", parameters["path"]))
         self.image = _image.Store(_absolute("store", parameters["store"]), parameters["name"])
         self.compression = _squashfs.check_compression(parameters["compression"], parameters["compression_level"], parameters["block_size"])
@@ -224,7 +225,7 @@ class Build:
             raise FilesError(f"store: {self.image.store} lies inside the tree {self.tree}: an image cannot hold itself")
 
     def run(self) -> dict[str, t.Any]:
-        if self.module.check_mode:
+        if self.task.check_mode:
             return self._run()
         self.image.make_directories()
         with lock(self.image.lock):
@@ -232,7 +233,7 @@ class Build:
             return self._run()
 
     def _run(self) -> dict[str, t.Any]:
-        image, activate, dry = self.image, self.module.params["activate"], self.module.check_mode
+        image, activate, dry = self.image, self.task.params["activate"], self.task.check_mode
         before = image.current()
         versions = image.versions()
         newest = image.manifest(versions[0]) if versions else None
@@ -262,7 +263,7 @@ class Build:
             "current": current,
             "manifest": manifest,
         }
-        if self.module._diff:
+        if self.task.diff:
             result["diff"] = {
                 "before_header": f"{image.directory} (before)",
                 "after_header": f"{image.directory} (after)",
@@ -282,7 +283,7 @@ class Build:
             "schema": _image.SCHEMA,
             "name": self.image.name,
             "version": None,
-            "input_digest": self.module.params["input_digest"],
+            "input_digest": self.task.params["input_digest"],
             "files": {name: {"sha256": sha256} for name, sha256 in self.kernel.sha256.items()},
             "compression": self.compression._asdict(),
             "kernel_release": self.kernel.release,
@@ -296,7 +297,7 @@ class Build:
         with staging_directory(self._staging_goal) as staged:
             squashfs = os.path.join(staged, _image.SQUASHFS)
             for warning in _squashfs.pack(self.tree, self.walk, self.fingerprint.newest, squashfs, self.compression):
-                self.module.warn(f"mksquashfs: {warning}")
+                self.task.warn(f"mksquashfs: {warning}")
             self._warn_unstored()
             touched = _tree.first_difference(self.walk.entries, _tree.walk(self.tree, self.excludes).entries)
             if touched is not None:
@@ -310,7 +311,7 @@ class Build:
             def appear() -> None:
                 publish(staged, image.version_path(version))
 
-            if self.module.params["activate"]:
+            if self.task.params["activate"]:
                 image.activate(version, appear)
             else:
                 appear()
@@ -320,7 +321,7 @@ class Build:
         paths = self.fingerprint.unstored
         if paths:
             shown = ", ".join(f"/{path}" for path in paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
-            self.module.warn(f"{len(paths)} paths have attributes that squashfs cannot hold, such as POSIX ACLs; the image is without them: {shown}")
+            self.task.warn(f"{len(paths)} paths have attributes that squashfs cannot hold, such as POSIX ACLs; the image is without them: {shown}")
 
 
 def _absolute(option: str, path: str) -> str:
@@ -360,13 +361,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = Build(module).run()
-    except FilesError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['path']}: {error.strerror}")
-    module.exit_json(**result)
+    run_module(module, lambda task: Build(task).run())
 
 
 if __name__ == "__main__":
