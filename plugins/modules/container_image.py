@@ -29,7 +29,7 @@ options:
     type: str
   layers:
     description:
-      - The layers, the one that changes least first. Files keep their owners and modes; extended attributes stay behind.
+      - The layers. The one that changes least comes first. Files keep their owners and modes; extended attributes stay behind.
     type: list
     elements: dict
     required: true
@@ -39,11 +39,11 @@ options:
         type: path
         required: true
       dest:
-        description: Where its content is in the image. Missing directories above it belong to root.
+        description: The directory in the image. Missing directories above it belong to root.
         type: str
         default: /
       exclude:
-        description: What stays out, as patterns relative to O(layers[].src); see O(serverfarm.ltsp.squashfs_image#module:exclude).
+        description: Patterns of paths that stay out, relative to O(layers[].src); see O(serverfarm.ltsp.squashfs_image#module:exclude).
         type: list
         elements: str
         default: []
@@ -52,7 +52,7 @@ options:
         type: str
         default: "1970-01-01T00:00:00Z"
       comment:
-        description: What the history of the image says of the layer.
+        description: Comment on the layer in the history of the image.
         type: str
         default: ""
   entrypoint:
@@ -63,12 +63,12 @@ options:
     default: []
   user:
     description:
-      - The user as whom it runs, as C(65532:65532).
+      - User and group of its process, as C(65532:65532).
     type: str
     default: ""
   exposed_ports:
     description:
-      - The ports on which it listens, as C(80/tcp).
+      - Ports on which it listens, as C(80/tcp).
     type: list
     elements: str
     default: []
@@ -95,7 +95,7 @@ options:
   cache:
     description:
       - A file that caches the measures of layers, by inode, size and time stamps of all paths in them. An unchanged directory is then not read again.
-      - Its name was O(memory) before 0.4.0.
+      - The former name O(memory) is read until 0.5.0.
     type: path
     aliases: [memory]
 extends_documentation_fragment:
@@ -215,7 +215,7 @@ ARGUMENTS = {
     "cache": {
         "type": "path",
         "aliases": ["memory"],
-        "deprecated_aliases": [{"name": "memory", "version": "1.0.0", "collection_name": "serverfarm.ltsp"}],
+        "deprecated_aliases": [{"name": "memory", "version": "0.5.0", "collection_name": "serverfarm.ltsp"}],
     },
     **engine.ARGUMENTS,
 }

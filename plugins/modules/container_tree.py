@@ -13,7 +13,7 @@ author:
   - The serverfarm.ltsp contributors (@serverfarm)
 description:
   - Lets Docker Engine pull an image and unpacks its files, all layers as one, into a directory.
-  - A directory that is there is not touched. Remove it to have another image, or a newer one of the same name, in it.
+  - An existing directory is not touched. Remove it to unpack another image, or a newer one of the same name.
 options:
   name:
     description:

@@ -11,13 +11,14 @@ module: lts_conf
 short_description: Manage lts.conf and the resolved files of nodes
 version_added: 0.1.0
 description:
-  - Manages sections and parameters of an C(lts.conf) in the format of LTSP 5, and writes for every node the parameters that it gets from it.
-  - What is not named in the task stays as it is, with its comments, its order and its line ends, unless O(purge=true). A last line without an end gets one.
-  - Refuses a file of which the reader of LTSP 5 would make something else than what stands there, such as an empty section, a parameter
-    without a value, C(include), a circle of C(LIKE) or a double quote within a value. The message names the line and the remedy.
+  - Manages sections and parameters of an C(lts.conf) in the format of LTSP 5, and writes the resolved parameters of every node.
+  - Sections and parameters that the task does not name stay as they are, with comments, order and line ends, unless O(purge=true). A last line without
+    a line end gets one.
+  - Refuses a file that LTSP 5 would read differently, for example because of an empty section, a parameter without a value, C(include), a circle
+    of C(LIKE) or a double quote within a value. The message names the line and the remedy.
   - A node gets its parameters from the first section that is named by its host name, else by its IP address, else by its MAC address; from the
     sections that those name with C(LIKE), in turn; from the first section whose name is a glob that matches its host name, the first that
-    matches its IP address and the first that matches its MAC address, with theirs; and from C([default]). What comes earlier wins.
+    matches its IP address and the first that matches its MAC address, with theirs; and from C([default]). The earlier section wins.
     The value C(NONE) removes a parameter.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -28,6 +29,7 @@ attributes:
   diff_mode:
     support: full
   platform:
+    support: full
     platforms: posix
 options:
   path:
@@ -53,17 +55,17 @@ options:
         default: present
       parameters:
         description:
-          - Parameters and their values. Values are literal. V(null) removes a parameter from this section, the value V(NONE) hides what a weaker section says.
+          - Parameters and their values. Values are literal. V(null) removes a parameter from this section, the value V(NONE) hides that of a weaker section.
           - C(LIKE) may be a list of section names.
         type: dict
         default: {}
   purge:
-    description: Whether the file holds nothing but O(sections); comments and other sections that stand in it are lost.
+    description: Whether the file holds nothing but O(sections). Its comments and other sections are lost.
     type: bool
     default: false
   dialect:
     description:
-      - For whom the file is. V(ltsp5) is C(lts.conf), which the nodes of this collection and LTSP 5 read.
+      - The reader of the file. V(ltsp5) is C(lts.conf), for the nodes of this collection and for LTSP 5.
       - V(ltsp) is C(ltsp.conf) of the LTSP of today (19 and later), written from the same O(sections) so that a machine gets the same parameters.
         It needs O(purge=true) and goes without O(nodes). LTSP hands it out after the command C(ltsp initrd).
       - "These parameters have a counterpart there: C(FSTAB_*), C(HOSTS_*), C(DNS_SERVER), C(SEARCH_DOMAIN), C(SERVER), C(CUPS_SERVER), C(HOSTNAME) and
@@ -71,12 +73,12 @@ options:
         C(RM_SYSTEM_SERVICES) becomes C(MASK_SYSTEM_SERVICES), where a name without suffix means the service only; C(LTSP_NBD_TO_RAM) becomes
         C(IMAGE_TO_RAM) and C(USE_LOCAL_SWAP) becomes C(LOCAL_SWAP), with 1 or 0."
       - All others are refused, unless O(own_parameters) names them. Then they are written as they are, so that parameters which only the LTSP of today
-        knows can be given. C(RCFILE_*) is refused in any case. What comes nearest, C(POST_INIT_*), runs before systemd and the network.
+        knows can be given. C(RCFILE_*) is refused in any case. Its nearest counterpart, C(POST_INIT_*), runs before systemd and the network.
       - C([default]) becomes C([clients]). C(LIKE) and globs of exact names are resolved into the sections, because C(INCLUDE) knows a different order.
         C(NONE) becomes an empty value. Values stay literal.
-      - What LTSP would understand differently is refused, such as a name with C([abc]), the glob C(*), which matches addresses and names, or C(FSTAB_10)
-        beside C(FSTAB_2). One thing cannot be seen in the file. A machine with a section for its host name and another for its address gets the
-        parameters of both from LTSP, so name a machine in one way.
+      - Names and values that LTSP would read differently are refused, such as a name with C([abc]), the glob C(*), which matches addresses and names, or
+        C(FSTAB_10) beside C(FSTAB_2). One case cannot be recognized. LTSP gives a machine with a section for its host name and another for its address the
+        parameters of both, so name a machine in one way.
     type: str
     choices: [ltsp5, ltsp]
     default: ltsp5
@@ -120,7 +122,7 @@ options:
     type: bool
     default: false
 notes:
-  - The resolved files are readable for everybody, they are served to the nodes. File attributes such as O(mode) concern O(path) only.
+  - The resolved files are readable for all users, because they are served to the nodes. File attributes such as O(mode) concern O(path) only.
 seealso:
   - module: serverfarm.ltsp.lts_conf_info
 author:
@@ -128,7 +130,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Set parameters for all nodes, leave the rest of the file alone
+- name: Set parameters for all nodes, and keep all others
   serverfarm.ltsp.lts_conf:
     path: /srv/ltsp/public/config/lts.conf
     sections:

@@ -8,11 +8,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: lts_conf_info
-short_description: Show an lts.conf and what one node gets from it
+short_description: Show an lts.conf and the parameters of one node
 version_added: 0.1.0
 description:
   - Returns the sections of an C(lts.conf) and the parameters that a node gets, each with the section that it comes from.
-  - Reads a file as a node does, which leaves out what it does not understand; those lines are named in RV(problems).
+  - Reads the file as a node does. Lines that a node does not understand are left out, and named in RV(problems).
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -21,6 +21,7 @@ attributes:
   diff_mode:
     support: none
   platform:
+    support: full
     platforms: posix
 options:
   path:
@@ -46,7 +47,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Preview what node1 gets
+- name: Preview the parameters of node1
   serverfarm.ltsp.lts_conf_info:
     path: /srv/ltsp/public/config/lts.conf
     hostname: node1
@@ -54,12 +55,12 @@ EXAMPLES = r"""
     mac: 52:54:00:77:00:01
   register: preview
 
-- name: Show the parameters and where they come from
+- name: Show the parameters and their origins
   ansible.builtin.debug:
     msg: "{{ item.key }} = {{ item.value }} (from [{{ preview.origins[item.key] }}])"
   loop: "{{ preview.parameters | dict2items }}"
 
-- name: See what an unknown machine gets, and whether the file is sound
+- name: Preview the parameters of an unknown machine, and check the file
   serverfarm.ltsp.lts_conf_info:
     path: /etc/lts.conf
   register: unknown
@@ -78,7 +79,7 @@ origins:
   returned: success
   sample: {RCFILE_06_MODULES: default}
 matched:
-  description: The sections that count for the node, the strongest first.
+  description: The sections that match the node, the strongest first.
   type: list
   elements: str
   returned: success
@@ -117,10 +118,10 @@ problems:
       type: int
       sample: 7
     message:
-      description: What is wrong and what to do.
+      description: Fault and remedy.
       type: str
 advice:
-  description: Lines that hardly say what was meant, such as unknown parameters.
+  description: Lines that are probably mistaken, such as unknown parameters.
   type: list
   elements: dict
   returned: success
@@ -130,7 +131,7 @@ advice:
       type: int
       sample: 9
     message:
-      description: What is remarkable.
+      description: The probable mistake.
       type: str
       sample: RCFIL_01 is not a known parameter, is RCFILE_* meant?
 """

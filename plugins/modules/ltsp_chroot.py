@@ -18,7 +18,7 @@ description:
   - When an option changes, another tree is made and takes the place of the old one in one step.
   - Nothing is left at O(path) when the task is interrupted, and neither processes nor mounts. The next run for the same O(path) removes unfinished trees.
   - No service starts on the host.
-  - Only trees that this module made are replaced or removed. They carry C(/var/lib/ltsp/chroot.json), which says what they were made from.
+  - Only trees that this module made are replaced or removed. They carry C(/var/lib/ltsp/chroot.json), which holds their inputs.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -28,6 +28,7 @@ attributes:
     support: full
     details: Shows the inputs of the tree before and after. The keys of archives are shown as SHA-256 digests.
   platform:
+    support: full
     platforms: debian
 options:
   path:
@@ -37,7 +38,7 @@ options:
     required: true
   state:
     description:
-      - With V(present) the tree stands at O(path), with V(absent) nothing does.
+      - V(present) makes the tree at O(path), V(absent) removes it.
       - A tree in which something is mounted or a command of M(serverfarm.ltsp.ltsp_chroot_command) runs is neither replaced nor removed.
     type: str
     choices: [present, absent]
@@ -137,7 +138,7 @@ options:
     default: mmdebstrap
   refresh:
     description:
-      - Whether another tree is made although no option has changed, for what is new in the archives.
+      - Whether a new tree is made although no option has changed, to take updates of the archives.
     type: bool
     default: false
 notes:
@@ -194,7 +195,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Where the tree stands or stood, without symbolic links.
+  description: Path of the tree, without symbolic links.
   returned: success
   type: str
   sample: /srv/ltsp/private/bases/trixie
@@ -204,7 +205,7 @@ digest:
   type: str
   sample: 5e5c3dfba1b8d2de5d0e2b3a4c5b1fb5c1b3c2a1e9f80d7c6b5a49382716050f
 id:
-  description: Unlike the digest, no two trees ever made have the same.
+  description: Unique name of this tree. Another tree of the same inputs has another one.
   returned: when the tree stands
   type: str
   sample: 2f0b7c8e5a9d4b3c8f6e1d2c3b4a5968

@@ -25,10 +25,11 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: The command is not run. With O(creates) or O(removes) the task says whether it would have been.
+    details: The command is not run. With O(creates) or O(removes) the task reports whether it would run.
   diff_mode:
     support: none
   platform:
+    support: full
     platforms: linux
 options:
   root:
@@ -131,12 +132,12 @@ cmd:
   elements: str
   sample: [apt-get, update]
 stdout:
-  description: What the command wrote to its standard output.
+  description: Standard output of the command.
   returned: always
   type: str
   sample: Reading package lists...
 stderr:
-  description: What the command wrote to its standard error.
+  description: Standard error of the command.
   returned: always
   type: str
   sample: ""
@@ -146,22 +147,22 @@ rc:
   type: int
   sample: 0
 start:
-  description: When the command began.
+  description: Start of the command.
   returned: always
   type: str
   sample: "2026-11-20 22:30:00.123456"
 end:
-  description: When the command ended.
+  description: End of the command.
   returned: always
   type: str
   sample: "2026-11-20 22:30:04.567890"
 delta:
-  description: How long the command took.
+  description: Duration of the command.
   returned: always
   type: str
   sample: "0:00:04.444434"
 msg:
-  description: Why the command failed or was not run.
+  description: Reason why the command failed or was not run.
   returned: when it failed or was not run
   type: str
   sample: non-zero return code
