@@ -76,11 +76,11 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot import BootError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._config_maps import config_maps, refuse_missing_images
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, Manifest, read_settings
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import TRANSPORTS
 
 display = Display()
 
@@ -103,7 +103,7 @@ def kubernetes_config_maps(
             "image": default_image,
             "image_version": None,
             "server_address": None,
-            "transports": list(TRANSPORTS),
+            "transports": list(DEFAULT_TRANSPORTS),
             "ram": True,
             "overlay": "50%",
             "kernel_args": default_kernel_args,

@@ -186,8 +186,8 @@ from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.cache i
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.image import Image, archive, assemble, check_ports, is_same
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import parse_layer
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import ContainerError, check_name, check_tag
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 _STRINGS = {"type": "list", "elements": "str", "default": []}
 ARGUMENTS = {

@@ -66,8 +66,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import engine
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import check_image
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, publish, remove_leftovers, staging_directory
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, publish, remove_leftovers, staging_directory
 
 ARGUMENTS = {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}, **engine.ARGUMENTS}
 

@@ -220,13 +220,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import DirectoryChange, apply_directory, plan_directory, write_file
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import ltsp19, masking
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check, report, section_changes
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED, Document, decode, encode
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError, glob_pattern
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import resolved_files
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import DirectoryChange, apply_directory, plan_directory, write_file
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

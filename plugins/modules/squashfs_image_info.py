@@ -86,8 +86,8 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import Image, describe, image_names
 
 ARGUMENTS = {
     "store": {"type": "path", "default": "/srv/ltsp"},
@@ -97,8 +97,8 @@ ARGUMENTS = {
 
 def run(task: Task) -> Result:
     store, name = task.params["store"], task.params["name"]
-    images = [_image.Store(store, found) for found in (_image.image_names(store) if name is None else [name])]
-    return {"images": [_image.describe(image) for image in images if os.path.isdir(image.directory)]}
+    images = [Image(store, found) for found in (image_names(store) if name is None else [name])]
+    return {"images": [describe(image) for image in images if os.path.isdir(image.directory)]}
 
 
 def main() -> None:

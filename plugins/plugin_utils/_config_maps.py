@@ -9,12 +9,14 @@ import hashlib
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import DEFAULT, missing_images
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, suffixes
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check, report, section_changes
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED, Document
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import resolved_files
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import mac_dashes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import offered_ports
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import (
     SHARDS,
     DeployError,
@@ -46,21 +48,20 @@ def config_maps(
 ) -> ConfigMaps:
     """Make the ConfigMaps of all nodes; `files` are further ones for all machines."""
     nodes, sections = list(nodes), list(lts_conf)
-    ports = _boot.Ports(settings.http_port, settings.nbd_port)
     # Machines that nobody knows see no node's own section.
     common_sections = _document(sections)
     own_sections = [{"name": node["name"], "parameters": node["lts_conf"]} for node in nodes if node["lts_conf"]]
     document = _document([*sections, *own_sections])
-    boot = _boot.boot_files(nodes, default, ports)
+    boot = boot_files(nodes, default, offered_ports(settings._asdict()))
     resolved = resolved_files(document, [{"hostname": node["name"], "ip": node["ip"], "macs": node["macs"]} for node in nodes])
-    common = {name: boot.pop(name).decode() for name in sorted(boot) if name.startswith(f"{_boot.DEFAULT}.")}
+    common = {name: boot.pop(name).decode() for name in sorted(boot) if name.startswith(f"{DEFAULT}.")}
     common.update(files or {}, **{"lts.conf": common_sections.text()})
     names = config_map_names(settings)
     shards: dict[str, dict[str, str]] = {}
     for node in nodes:
         data = shards.setdefault(names[shard_of(node["name"])], {})
         for mac in node["macs"]:
-            for suffix in _boot.SUFFIXES:
+            for suffix in suffixes():
                 data[mac_dashes(mac) + suffix] = boot[mac_dashes(mac) + suffix].decode()
             data[f"{mac_dashes(mac)}.conf"] = resolved[f"{mac_dashes(mac)}.conf"].decode()
     maps = {common_name(settings): common, **dict(sorted(shards.items()))}
@@ -81,7 +82,7 @@ def refuse_missing_images(
     there = [{"name": image["name"], "current": image["current"], "versions": [{"version": version} for version in image["versions"]]} for image in images]
     nodes, problems = list(nodes), []
     for server in settings.servers:
-        problems += [problem for problem in _boot.missing_images(nodes, default, there, server) if problem not in problems]
+        problems += [problem for problem in missing_images(nodes, default, there, server) if problem not in problems]
         default = None
     if problems:
         raise DeployError(f"{settings.image} lacks what is to be booted from it: {summary(problems)}; then run the playbook serverfarm.ltsp.container again")

@@ -15,7 +15,8 @@ from ansible.errors import AnsibleError
 from ansible.release import __version__ as ansible_version
 from jinja2 import UndefinedError
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._image import CURRENT, IMAGE_NAME, IMAGE_VERSION
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import CURRENT, IMAGE_NAME, IMAGE_VERSION
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS, TRANSPORTS
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_list
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
     HOST_NAME,
@@ -27,8 +28,6 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
     summary,
     text,
 )
-
-TRANSPORTS = ("http", "nbd")
 
 _OVERLAY = re.compile(r"(100|[1-9][0-9]?)%|[1-9][0-9]*[kmg]?", re.IGNORECASE | re.ASCII)
 _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
@@ -193,7 +192,7 @@ def _describe(name: str, variables: _Variables, addresses: Mapping[str, str]) ->
         image_version=variables.optional("ltsp_node_image_version", None, _version),
         server=server,
         server_address=addresses[server],
-        transports=variables.optional("ltsp_node_transports", list(TRANSPORTS), _transports),
+        transports=variables.optional("ltsp_node_transports", list(DEFAULT_TRANSPORTS), _transports),
         ram=variables.optional("ltsp_node_ram", True, boolean),
         overlay=variables.optional("ltsp_node_overlay", "50%", _overlay),
         kernel_args=variables.optional("ltsp_node_kernel_args", [], _kernel_arguments),

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.command import run_confined, run_in_tree
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.inputs import ARMOR, BASE, DEFAULT_KEYRING, DISTRIBUTED_KEYRINGS, Source, read_key
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.paths import ChrootError
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import remove_tree, write_file
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import remove_tree, write_file
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.build impo
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.command import claim
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.inputs import SCHEMA, digest
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.paths import ChrootError, resolve
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import exchange, lock, mounts_below, publish, remove_leftovers, staging_directory
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import exchange, lock, mounts_below, publish, remove_leftovers, staging_directory
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

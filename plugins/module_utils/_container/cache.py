@@ -12,7 +12,7 @@ import os
 import typing as t
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import Measure, entries_of, measure_layer
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import write_file
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import write_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import Layer

@@ -12,7 +12,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import ContainerError, explain, pushed_digest
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 try:
     import docker

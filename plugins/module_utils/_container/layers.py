@@ -14,8 +14,8 @@ import typing as t
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import tar
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import ContainerError
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._tree import Entry, parse_excludes, walk
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.tree import Entry, parse_excludes, walk
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,7 +9,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loader import Loader
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loaders import LOADERS
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _config_maps, _deploy
@@ -79,7 +82,7 @@ def all_files(nodes: list[dict[str, t.Any]], **more: t.Any) -> dict[str, str]:
 
 def test_the_files_are_those_of_a_boot_server_with_a_disk() -> None:
     nodes = [node(1, lts_conf={"RCFILE_20_HELLO": "echo 'hello'"}), node(2, macs=["52:54:00:00:00:02", "52:54:00:00:00:12"])]
-    expected = {name: content.decode() for name, content in _boot.boot_files(nodes, DEFAULT, _boot.Ports()).items()}
+    expected = {name: content.decode() for name, content in boot_files(nodes, DEFAULT, {"http": 80, "nbd": 10809}).items()}
     expected.update(
         {
             "lts.conf": OWNED + '\n[default]\nRCFILE_10_TIME = "echo time"\n',
@@ -100,6 +103,12 @@ def test_without_a_default_machines_that_nobody_knows_do_not_boot() -> None:
     assert sorted(data([node()])["ltsp-common"]) == ["lts.conf"]
     assert sorted(data([node()], default=DEFAULT)["ltsp-common"]) == ["default.cfg", "default.json", "lts.conf"]
     assert json.loads(data([], default=DEFAULT)["ltsp-common"]["default.json"])["server"] is None
+
+
+def test_the_files_of_every_boot_loader_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOADERS, "crank", Loader(".crank", lambda description: f"start {description.label}", "boot.crank", lambda _version: "", ()))
+    files = all_files([node()], default=DEFAULT)
+    assert (files["52-54-00-00-00-01.crank"], files["default.crank"]) == ("start node1", "start unknown machines")
 
 
 def test_the_files_of_a_node_are_together() -> None:
@@ -149,7 +158,7 @@ def test_what_the_writers_of_files_refuse_is_refused() -> None:
         data([node(lts_conf={"RCFILE_20_X": "a\nb"})])
     with pytest.raises(LtsConfError, match="LIKE goes round in a circle"):
         data([node(lts_conf={"LIKE": "node1"})])
-    with pytest.raises(_boot.BootError, match="GRUB cannot be given 'a b'"):
+    with pytest.raises(BootError, match="GRUB cannot be given 'a b'"):
         data([node(kernel_args=["a b"])])
 
 

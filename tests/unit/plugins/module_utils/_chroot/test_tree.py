@@ -10,11 +10,11 @@ import os
 import pytest
 from chroot_samples import digest, params
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot import tree
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.command import _in_use
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.inputs import parse_inputs
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.paths import ChrootError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import files as _files
 
 
 @pytest.mark.parametrize("path", ["tree", "", "./tree", "/", "//", "/a/../b", "/a/.."])

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import engine, tar
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import Layer, layer_archive, measure_layer
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 
 def test_an_archive_is_unpacked_as_it_is(tmp_path: pathlib.Path) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.image import Image, archive, assemble, check_ports, is_same
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import Layer, Measure, measure_layer
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import ContainerError, check_tag
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 
 def image(*layers: Layer, **settings: t.Any) -> Image:

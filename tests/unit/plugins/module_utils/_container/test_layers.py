@@ -15,7 +15,7 @@ from container_samples import layer
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import tar
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import layer_archive
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 
 def read(data: bytes) -> dict[str, tarfile.TarInfo]:

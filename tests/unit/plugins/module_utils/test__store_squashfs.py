@@ -11,8 +11,9 @@ import subprocess
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _squashfs, _tree
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import squashfs as _squashfs
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import tree as _tree
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 TIME = 1_700_000_000
 ZSTD = _squashfs.check_compression("zstd", None, 131072)

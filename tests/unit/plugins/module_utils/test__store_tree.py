@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _tree
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import tree as _tree
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 TIME = 1_700_000_000
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and directories that appear whole or not at all.
+"""Files and directories that are replaced atomically.
 
-Everything is made under a temporary name beside its goal, brought to the disk and renamed. A reader never sees half,
-and what an interrupted run leaves behind is a hidden name that the next run removes.
+Each is written under a temporary name beside its goal, synced to the disk and renamed. Readers never see a partial file,
+and an interrupted run leaves a hidden name that the next run removes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import typing as t
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 STAGING_SUFFIX = ".tmp"
 _AT_FDCWD = -100
@@ -30,11 +30,11 @@ _RENAME_EXCHANGE = 2
 
 
 class FilesError(LtspError):
-    """Something on the disk is not as it has to be; the message names the path and the remedy."""
+    """A file or directory is in an unexpected state; the message names the path and the remedy."""
 
 
 def fsync_path(path: str) -> None:
-    """Bring one file or directory (not what is in it) to the disk."""
+    """Sync one file or directory (without its entries) to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -43,7 +43,7 @@ def fsync_path(path: str) -> None:
 
 
 def fsync_filesystem(path: str) -> None:
-    """Bring everything of the file system that holds `path` to the disk: one call for a tree of many thousand files."""
+    """Sync the file system that holds `path` to the disk: one call for a tree of many thousand files."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
@@ -90,7 +90,7 @@ def mounts_below(path: str) -> list[str]:
 
 
 def remove_tree(path: str) -> None:
-    """Remove the directory at `path`, unless something is mounted in it: what is mounted belongs to somebody else."""
+    """Remove the directory at `path`, unless something is mounted in it: the content of a mount is not part of the tree."""
     mounts = mounts_below(path)
     if mounts:
         raise FilesError(f"{path} is not removed, something is mounted at {', '.join(mounts)}: unmount it, then run again")
@@ -98,9 +98,9 @@ def remove_tree(path: str) -> None:
 
 
 def remove_leftovers(goal: str) -> None:
-    """Remove what interrupted runs left beside `goal`; call it while you hold the lock of `goal`."""
+    """Remove the leftovers of interrupted runs beside `goal`; the caller holds the lock of `goal`."""
     directory, name = os.path.split(goal)
-    # Exactly the names that are made here: of "node" and "node.old" neither may take what the other is working on.
+    # The pattern matches the names that this module makes only: "node" and "node.old" must not remove each other's files.
     staged = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]+{re.escape(STAGING_SUFFIX)}(\.old{re.escape(STAGING_SUFFIX)})?")
     with contextlib.suppress(FileNotFoundError):
         for entry in os.listdir(directory):
@@ -151,7 +151,7 @@ def exchange(staged: str, goal: str) -> None:
 
 @contextlib.contextmanager
 def lock(path: str) -> Iterator[None]:
-    """Hold the lock file at `path` (made when missing, never removed); wait for whoever holds it."""
+    """Hold the lock file at `path` (made when missing, never removed); wait until it is free."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -162,7 +162,7 @@ def lock(path: str) -> Iterator[None]:
 
 
 class DirectoryChange(t.NamedTuple):
-    """What has to happen so that a directory holds exactly the wanted files."""
+    """The files of a directory to write and to remove, and the content of all of them before."""
 
     write: dict[str, bytes]
     remove: list[str]
@@ -185,25 +185,43 @@ def plan_directory(path: str, wanted: Mapping[str, bytes], suffixes: tuple[str, 
 
 
 def apply_directory(path: str, change: DirectoryChange, mode: int = 0o644) -> None:
-    """Carry out what plan_directory() found; each file is replaced in one step, after all of them have come to the disk at once."""
+    """Carry out the plan of plan_directory()."""
     if not change.write and not change.remove:
         return
     path = os.path.realpath(path)
     parent, name = os.path.split(path)
     with lock(os.path.join(parent, f".{name}.lock")):
-        remove_leftovers(path)
-        with staging_directory(path, 0o700) as staged:
-            for name, data in change.write.items():
-                with open(os.path.join(staged, name), "wb") as stream:
-                    stream.write(data)
-                    os.fchmod(stream.fileno(), mode)
-            fsync_filesystem(staged)
-            for name in change.write:
-                os.rename(os.path.join(staged, name), os.path.join(path, name))
-        for name in change.remove:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(path, name))
-        fsync_path(path)
+        replace_files(path, change.write, change.remove, mode)
+
+
+def plan_files(path: str, wanted: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return those of the `wanted` files (name to content) that the directory `path` lacks or has with another content."""
+    return {name: data for name, data in wanted.items() if _content(os.path.join(path, name)) != data}
+
+
+def replace_files(path: str, files: Mapping[str, bytes], remove: Iterable[str] = (), mode: int = 0o644) -> None:
+    """Replace files (name to content) of the directory `path`, each in one step, after all are on the disk; the caller holds a lock."""
+    remove_leftovers(path)
+    with staging_directory(path, 0o700) as staged:
+        for name, data in files.items():
+            with open(os.path.join(staged, name), "wb") as stream:
+                stream.write(data)
+                os.fchmod(stream.fileno(), mode)
+        fsync_filesystem(staged)
+        for name in files:
+            os.rename(os.path.join(staged, name), os.path.join(path, name))
+    for name in remove:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(path, name))
+    fsync_path(path)
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
 
 
 def _mount_points() -> list[str]:

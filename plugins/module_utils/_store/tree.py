@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of an image tree goes into the image: the list of paths, and a fingerprint of exactly those.
+"""The content of an image: the list of its paths in the tree, and their fingerprint.
 
 mksquashfs gets the excluded paths that walk() found, not the patterns, so fingerprint and image cannot disagree.
 """
@@ -16,7 +16,7 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, mounts_below
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, mounts_below
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,8 +32,8 @@ _BUFFER = memoryview(bytearray(1 << 20))
 class Entry(t.NamedTuple):
     """One path of the image, relative to the tree; the tree itself is "".
 
-    A pinned directory is one from which a pattern may exclude something: its own time stamp tells of what is not in the image, so it gets the newest
-    one of the rest. A directory below a pinned one keeps its own, because mksquashfs cannot pin both.
+    A pinned directory is one from which a pattern may exclude something. Its time stamp changes with excluded paths, so it gets the newest one of the
+    other paths. A directory below a pinned one keeps its own, because mksquashfs cannot pin both.
     """
 
     path: str
@@ -42,14 +42,14 @@ class Entry(t.NamedTuple):
 
 
 class Walk(t.NamedTuple):
-    """What goes into the image, and the top of each part that does not; both in the order of the paths' bytes."""
+    """The paths of the image, and the top of each excluded part; both in the order of the paths' bytes."""
 
     entries: list[Entry]
     excluded: list[str]
 
 
 class Fingerprint(t.NamedTuple):
-    """What walk() found, in short."""
+    """A summary of the paths that walk() found."""
 
     digest: str
     newest: int
@@ -147,7 +147,7 @@ def open_inside(root: str, path: str) -> int:
 
 
 def hash_file(descriptor: int, copy_to: int | None = None) -> str:
-    """SHA-256 of what is left to read, which is copied on the way when asked for."""
+    """SHA-256 of the file from its position to its end, which is copied to the descriptor `copy_to` when given."""
     digest = hashlib.sha256()
     while count := os.readv(descriptor, [_BUFFER]):
         digest.update(_BUFFER[:count])
@@ -166,15 +166,15 @@ def _step(tails: Sequence[Tail], name: str, directory: bool) -> tuple[bool, list
     """Go one name deeper: is it excluded, and if not, which patterns go on below it?"""
     inner: list[Tail] = []
     for tail in tails:
-        head, rest = tail[0], tail[1:]
+        head, remaining = tail[0], tail[1:]
         if head is None:
-            if not rest and not directory:
+            if not remaining and not directory:
                 return True, []
             inner += _alternatives(tail)
         elif head.match(name):
-            if not rest:
+            if not remaining:
                 return True, []
-            inner += _alternatives(rest)
+            inner += _alternatives(remaining)
     return False, list(dict.fromkeys(inner))
 
 

@@ -15,12 +15,12 @@ import subprocess
 import typing as t
 import uuid
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ansible_collections.serverfarm.ltsp.plugins.module_utils._tree import Entry, Walk
+    from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.tree import Entry, Walk
 
 ALGORITHMS = ("zstd", "xz", "lz4", "gzip")
 # lowest, highest, default
@@ -30,7 +30,7 @@ _OLDEST_MKSQUASHFS = (4, 5)
 _VERITY_BLOCK_SIZE = 4096
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PR_SET_PDEATHSIG = 1
-# Known beforehand, and told with the paths that it concerns.
+# The module warns about these attributes itself, with the paths.
 _UNSTORED_NOTICE = "Unrecognised xattr prefix"
 
 
@@ -43,7 +43,7 @@ class Compression(t.NamedTuple):
 
 
 class Verity(t.NamedTuple):
-    """What a node needs to open the dm-verity tree behind the file system."""
+    """The parameters of the dm-verity tree behind the file system."""
 
     algorithm: str
     block_size: int
@@ -54,7 +54,7 @@ class Verity(t.NamedTuple):
 
 
 def check_compression(algorithm: str, level: int | None, block_size: int) -> Compression:
-    """Fill in the algorithm's default level and refuse what mksquashfs would refuse half a minute later."""
+    """Fill in the algorithm's default level and refuse values that mksquashfs would refuse half a minute later."""
     if block_size not in _BLOCK_SIZES:
         raise FilesError(f"block_size: {block_size} is not a power of two between {_BLOCK_SIZES[0]} and {_BLOCK_SIZES[-1]}")
     if algorithm not in _LEVELS:
@@ -69,12 +69,12 @@ def check_compression(algorithm: str, level: int | None, block_size: int) -> Com
 
 
 def pack(root: str, walk: Walk, newest: int, target: str, compression: Compression) -> list[str]:
-    """Write exactly the entries of `walk` to the squashfs file `target`; return what mksquashfs complained about."""
+    """Write exactly the entries of `walk` to the squashfs file `target`; return the warnings of mksquashfs."""
     _check_version()
     pins = [pin(entry, newest) for entry in walk.entries if entry.pinned and entry.path]
     patterns = [literal_pattern(path) for path in walk.excluded]
     pseudo, excluded = f"{target}.pseudo", f"{target}.excluded"
-    # What has a newline in it cannot be said in a file, but on the command line.
+    # A path with a newline cannot be written to these files, but to the command line.
     with open(pseudo, "wb") as stream:
         stream.writelines(definition + b"\n" for definition in pins if b"\n" not in definition)
     with open(excluded, "wb") as stream:
@@ -169,10 +169,10 @@ def _run(
         raise FilesError(f"{name} is missing: install the Debian package {package}") from error
     stdout, stderr = (output.decode("utf-8", "replace") for output in (done.stdout, done.stderr))
     if check and done.returncode != 0:
-        said = (stderr.strip() or stdout.strip())[-2000:]
-        if "No space left on device" in said:
-            raise FilesError(f"{name} ran out of disk space: make room in the store, for example by removing versions that no node needs. It said: {said}")
-        if "is not supported!" in said:
-            raise FilesError(f"this {name} cannot compress as asked: install the Debian package {package}. It said: {said}")
-        raise FilesError(f"{name} failed with status {done.returncode}: {said}")
+        message = (stderr.strip() or stdout.strip())[-2000:]
+        if "No space left on device" in message:
+            raise FilesError(f"{name} ran out of disk space: make room in the store, for example by removing versions that no node needs. It said: {message}")
+        if "is not supported!" in message:
+            raise FilesError(f"this {name} cannot compress as asked: install the Debian package {package}. It said: {message}")
+        raise FilesError(f"{name} failed with status {done.returncode}: {message}")
     return subprocess.CompletedProcess(done.args, done.returncode, stdout, stderr)

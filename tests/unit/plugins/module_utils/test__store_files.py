@@ -10,7 +10,7 @@ import stat
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import files as _files
 
 
 def content(path):
@@ -217,3 +217,10 @@ def test_apply_directory_removes_what_an_interrupted_run_left(directory, tmp_pat
     (tmp_path / ".nodes.a1b2c3d4.tmp" / "new.cfg").touch()
     _files.apply_directory(str(directory), _files.DirectoryChange({"new.cfg": b"6"}, ["never-there.cfg"], {}))
     assert hidden(tmp_path) == [".nodes.lock"]
+
+
+def test_plan_files_names_the_files_that_are_missing_or_differ(directory):
+    (directory / "same.cfg").write_bytes(b"same")
+    (directory / "other.cfg").write_bytes(b"old")
+    wanted = {"same.cfg": b"same", "other.cfg": b"new", "missing.cfg": b"new"}
+    assert _files.plan_files(str(directory), wanted) == {"other.cfg": b"new", "missing.cfg": b"new"}
