@@ -79,15 +79,16 @@ def test_files_of_roles_import_nothing_of_the_collection() -> None:
     assert {str(path): [name for name in imports(path) if name.startswith(("ansible", "serverfarm"))] for path in files} == {str(path): [] for path in files}
 
 
-def test_packages_of_module_utils_are_empty() -> None:
-    """Ansible ships a package without code: what its __init__.py defined would be lost to a namespace."""
-    packages = {path for path in (PLUGINS / "module_utils").rglob("*") if path.is_dir() and any(path.glob("*.py"))}
-    assert {str(path) for path in packages if not (path / "__init__.py").exists() or (path / "__init__.py").stat().st_size} == set()
+def test_packages_of_module_utils_are_packages() -> None:
+    """Ansible does not ship a directory without __init__.py, although Python imports it."""
+    packages = {path.parent for path in (PLUGINS / "module_utils").rglob("*.py")}
+    assert {str(path) for path in packages - {PLUGINS / "module_utils"} if not (path / "__init__.py").exists()} == set()
 
 
 def test_modules_of_packages_are_imported_by_their_full_names() -> None:
-    """Ansible ships the modules that an import names; an import of the package alone ships none of them."""
-    packages = {f"{COLLECTION}.module_utils.{path.parent.name}" for path in (PLUGINS / "module_utils").glob("*/__init__.py")}
-    assert packages
+    """Ansible ships the modules that an import names. An import of an empty package ships none of them."""
+    empty = [path.parent for path in (PLUGINS / "module_utils").rglob("__init__.py") if not path.stat().st_size]
+    assert empty
+    packages = {".".join((COLLECTION, *path.relative_to(PLUGINS).parts)) for path in empty}
     found = [f"{path.relative_to(ROOT)}: {name}" for path in PLUGINS.rglob("*.py") for name in imports(path) if name in packages]
     assert found == []
