@@ -77,7 +77,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import LtsConfError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._config_maps import config_maps, refuse_missing_images
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, Manifest, read_settings

@@ -209,6 +209,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError, missing_images
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, suffixes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import DirectoryChange, FilesError, apply_directory, plan_directory
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS, TRANSPORTS, offered_ports, port_options
 
@@ -221,13 +222,13 @@ def diff(path: str, plan: DirectoryChange) -> list[dict[str, str]]:
     for name in names[:SHOWN_FILES]:
         header = os.path.join(path, name)
         before, after = (files.get(name, b"").decode("utf-8", "replace") for files in (plan.before, plan.write))
-        shown.append({"before_header": header, "after_header": header, "before": before, "after": after})
+        shown.append(difference(header, before, after))
     more = len(names) - len(shown)
     return shown + ([{"prepared": f"... and {more} more files in {path}\n"}] if more > 0 else [])
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    parameters = module.params
+def run(task: Task) -> Result:
+    parameters = task.params
     path, nodes, default = parameters["path"], parameters["nodes"], parameters["default"]
     if parameters["images"] is not None:
         missing = missing_images(nodes, default, parameters["images"], parameters["server"])
@@ -235,12 +236,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             raise BootError("; ".join(missing))
     files = boot_files(nodes, default, offered_ports(parameters))
     plan = plan_directory(path, files, suffixes())
-    if not module.check_mode:
+    if not task.check_mode:
         if not os.path.isdir(path):
             raise FilesError(f"the directory {path} does not exist: make it first")
         apply_directory(path, plan)
-    result: dict[str, t.Any] = {"path": path, "changed": bool(plan.write or plan.remove), "written": sorted(plan.write), "removed": plan.remove}
-    if module._diff:  # pylint: disable=protected-access
+    result: Result = {"path": path, "changed": bool(plan.write or plan.remove), "written": sorted(plan.write), "removed": plan.remove}
+    if task.diff:
         result["diff"] = diff(path, plan)
     return result
 
@@ -273,13 +274,7 @@ def argument_spec() -> dict[str, t.Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), required_together=[("images", "server")], supports_check_mode=True)
-    try:
-        result = run(module)
-    except (BootError, FilesError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['path']}: {error.strerror}")
-    module.exit_json(**result)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

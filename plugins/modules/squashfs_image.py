@@ -208,6 +208,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import update_version_files, version_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Task, run_module
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import squashfs, tree, versions
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, lock, publish, remove_leftovers, staging_directory, write_file
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.kernel import copy_kernel, newest_kernel
@@ -220,9 +221,9 @@ _SHOWN_PATHS = 5
 class Build:
     """The build of a version from a tree."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        parameters = module.params
-        self.module = module
+    def __init__(self, task: Task) -> None:
+        parameters = task.params
+        self.task = task
         self.tree = os.path.realpath(_absolute("path", parameters["path"]))
         self.image = versions.Image(_absolute("store", parameters["store"]), parameters["name"])
         self.compression = squashfs.check_compression(parameters["compression"], parameters["compression_level"], parameters["block_size"])
@@ -235,7 +236,7 @@ class Build:
             raise FilesError(f"store: {self.image.store} lies inside the tree {self.tree}: an image cannot hold itself")
 
     def run(self) -> dict[str, t.Any]:
-        if self.module.check_mode:
+        if self.task.check_mode:
             return self._run()
         self.image.make_directories()
         with lock(self.image.lock):
@@ -243,7 +244,7 @@ class Build:
             return self._run()
 
     def _run(self) -> dict[str, t.Any]:
-        image, activate, dry = self.image, self.module.params["activate"], self.module.check_mode
+        image, activate, dry = self.image, self.task.params["activate"], self.task.check_mode
         before = image.current()
         loader_files = update_version_files(image, dry)
         newest = next((image.manifest(version) for version in image.versions()), None)
@@ -274,7 +275,7 @@ class Build:
             "manifest": manifest,
             "loader_files": loader_files,
         }
-        if self.module._diff:
+        if self.task.diff:
             result["diff"] = {
                 "before_header": f"{image.directory} (before)",
                 "after_header": f"{image.directory} (after)",
@@ -294,7 +295,7 @@ class Build:
             "schema": versions.SCHEMA,
             "name": self.image.name,
             "version": None,
-            "input_digest": self.module.params["input_digest"],
+            "input_digest": self.task.params["input_digest"],
             "files": {name: {"sha256": sha256} for name, sha256 in self.kernel.sha256.items()},
             "compression": self.compression._asdict(),
             "kernel_release": self.kernel.release,
@@ -308,7 +309,7 @@ class Build:
         with staging_directory(self._staging_goal) as staged:
             target = os.path.join(staged, versions.SQUASHFS)
             for warning in squashfs.pack(self.tree, self.walk, self.fingerprint.newest, target, self.compression):
-                self.module.warn(f"mksquashfs: {warning}")
+                self.task.warn(f"mksquashfs: {warning}")
             self._warn_unstored()
             touched = tree.first_difference(self.walk.entries, tree.walk(self.tree, self.excludes).entries)
             if touched is not None:
@@ -324,7 +325,7 @@ class Build:
             def appear() -> None:
                 publish(staged, image.version_path(version))
 
-            if self.module.params["activate"]:
+            if self.task.params["activate"]:
                 image.activate(version, appear)
             else:
                 appear()
@@ -334,7 +335,7 @@ class Build:
         paths = self.fingerprint.unstored
         if paths:
             shown = ", ".join(f"/{path}" for path in paths[:_SHOWN_PATHS]) + (", ..." if len(paths) > _SHOWN_PATHS else "")
-            self.module.warn(f"{len(paths)} paths have attributes that squashfs cannot hold, such as POSIX ACLs; the image is without them: {shown}")
+            self.task.warn(f"{len(paths)} paths have attributes that squashfs cannot hold, such as POSIX ACLs; the image is without them: {shown}")
 
 
 def _absolute(option: str, path: str) -> str:
@@ -374,13 +375,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = Build(module).run()
-    except FilesError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['path']}: {error.strerror}")
-    module.exit_json(**result)
+    run_module(module, lambda task: Build(task).run())
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ import hashlib
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import DEFAULT, missing_images
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, suffixes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check, report, section_changes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED, Document
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import resolved_files
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import mac_dashes
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import offered_ports
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import (
@@ -50,7 +53,7 @@ def config_maps(
     own_sections = [{"name": node["name"], "parameters": node["lts_conf"]} for node in nodes if node["lts_conf"]]
     document = _document([*sections, *own_sections])
     boot = boot_files(nodes, default, offered_ports(settings._asdict()))
-    resolved = _lts_conf.resolved_files(document, [{"hostname": node["name"], "ip": node["ip"], "macs": node["macs"]} for node in nodes])
+    resolved = resolved_files(document, [{"hostname": node["name"], "ip": node["ip"], "macs": node["macs"]} for node in nodes])
     common = {name: boot.pop(name).decode() for name in sorted(boot) if name.startswith(f"{DEFAULT}.")}
     common.update(files or {}, **{"lts.conf": common_sections.text()})
     names = config_map_names(settings)
@@ -65,10 +68,10 @@ def config_maps(
     problems = [problem for name, data in maps.items() for problem in _too_large(name, data)]
     if problems:
         raise DeployError(summary(problems))
-    advice = _lts_conf.advise(document, own_parameters)
+    advice = advise(document, own_parameters)
     return ConfigMaps(
         [manifest(settings, "v1", "ConfigMap", name=name, data=dict(sorted(data.items()))) for name, data in maps.items()],
-        _lts_conf.report("lts.conf", advice) if advice else "",
+        report("lts.conf", advice) if advice else "",
     )
 
 
@@ -90,12 +93,12 @@ def shard_of(node: str) -> int:
     return hashlib.sha256(node.encode()).digest()[0] % SHARDS
 
 
-def _document(sections: Iterable[Mapping[str, t.Any]]) -> _lts_conf.Document:
-    document = _lts_conf.Document(_lts_conf.OWNED)
-    document.change(_lts_conf.section_changes(sections))
-    refused = _lts_conf.check(document)
+def _document(sections: Iterable[Mapping[str, t.Any]]) -> Document:
+    document = Document(OWNED)
+    document.change(section_changes(sections))
+    refused = check(document)
     if refused:
-        raise _lts_conf.LtsConfError(_lts_conf.report("lts.conf cannot be written", refused))
+        raise LtsConfError(report("lts.conf cannot be written", refused))
     return document
 
 

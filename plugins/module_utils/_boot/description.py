@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import mac_dashes
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import TRANSPORTS
 
@@ -20,7 +21,7 @@ UNKNOWN = "unknown machines"
 _SHOWN_PROBLEMS = 10
 
 
-class BootError(ValueError):
+class BootError(LtspError):
     """A machine cannot get a description; the message names it, the value and the remedy."""
 
 

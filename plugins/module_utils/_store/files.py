@@ -19,6 +19,8 @@ import shutil
 import tempfile
 import typing as t
 
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -27,7 +29,7 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-class FilesError(Exception):
+class FilesError(LtspError):
     """A file or directory is in an unexpected state; the message names the path and the remedy."""
 
 

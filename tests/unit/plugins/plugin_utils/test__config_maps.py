@@ -9,11 +9,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loader import Loader
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loaders import LOADERS
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _config_maps, _deploy
 
 SETTINGS = _deploy.Settings(
@@ -84,7 +85,7 @@ def test_the_files_are_those_of_a_boot_server_with_a_disk() -> None:
     expected = {name: content.decode() for name, content in boot_files(nodes, DEFAULT, {"http": 80, "nbd": 10809}).items()}
     expected.update(
         {
-            "lts.conf": _lts_conf.OWNED + '\n[default]\nRCFILE_10_TIME = "echo time"\n',
+            "lts.conf": OWNED + '\n[default]\nRCFILE_10_TIME = "echo time"\n',
             "join.url": "https://10.9.0.2:10808/v1/join\n",
             "52-54-00-00-00-01.conf": '[default]\nRCFILE_10_TIME="echo time"\nRCFILE_20_HELLO="echo \'hello\'"\n',
             "52-54-00-00-00-02.conf": '[default]\nRCFILE_10_TIME="echo time"\n',
@@ -153,9 +154,9 @@ def test_an_object_that_would_be_too_large_is_named() -> None:
 
 
 def test_what_the_writers_of_files_refuse_is_refused() -> None:
-    with pytest.raises(_lts_conf.LtsConfError, match=r"section \[node1\], RCFILE_20_X: a value is one line"):
+    with pytest.raises(LtsConfError, match=r"section \[node1\], RCFILE_20_X: a value is one line"):
         data([node(lts_conf={"RCFILE_20_X": "a\nb"})])
-    with pytest.raises(_lts_conf.LtsConfError, match="LIKE goes round in a circle"):
+    with pytest.raises(LtsConfError, match="LIKE goes round in a circle"):
         data([node(lts_conf={"LIKE": "node1"})])
     with pytest.raises(BootError, match="GRUB cannot be given 'a b'"):
         data([node(kernel_args=["a b"])])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parameters of lts.conf that somebody reads: the collection's runtime, or LTSP 5 on thin clients."""
+"""Parameters of lts.conf that the collection's runtime reads, or LTSP 5 on thin clients."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_known(key: str) -> bool:
 
 
 def nearest(key: str) -> t.Optional[str]:
-    """The known parameter that is spelled most like the unknown `key`; families of parameters end in `*`."""
+    """Return the known parameter whose spelling is nearest to the unknown `key`. A family of parameters ends in `*`."""
     family = key.partition("_")[0].rstrip("0123456789") + "_"
     names = difflib.get_close_matches(key, NAMES, n=1, cutoff=0.8)
     families = difflib.get_close_matches(family, PREFIXES, n=1, cutoff=0.75)

@@ -16,27 +16,31 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf, _ltsp_conf
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import Document, Identity, Reader
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import ltsp19
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import section_changes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED, Document
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.masking import MASK
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import fold, glob_pattern
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import Identity, Reader
 
 NODE1 = Identity("node1", "10.0.0.11", "52:54:00:aa:bb:01")
 REAL = pathlib.Path(os.environ.get("LTSP_DIRECTORY", "/usr/share/ltsp")) / "common/ltsp/55-config.sh"
 
 
 def document(sections):
-    result = Document(_lts_conf.OWNED)
-    result.change(_lts_conf.section_changes({"name": name, "parameters": values} for name, values in sections.items()))
+    result = Document(OWNED)
+    result.change(section_changes({"name": name, "parameters": values} for name, values in sections.items()))
     return result
 
 
 def convert(sections, own=()):
-    text, refused = _ltsp_conf.convert(document(sections), own)
+    text, refused = ltsp19.convert(document(sections), own)
     assert not refused
-    return text.removeprefix(_lts_conf.OWNED + "\n")
+    return text.removeprefix(OWNED + "\n")
 
 
 def refused(sections, own=()):
-    return "\n".join(finding.message for finding in _ltsp_conf.convert(document(sections), own)[1])
+    return "\n".join(finding.message for finding in ltsp19.convert(document(sections), own)[1])
 
 
 def ltsp_reads(text, node):
@@ -134,7 +138,7 @@ def test_like_none_and_globs_are_resolved():
         "big": {"KEEP_SYSTEM_SERVICES": "big", "CUPS_SERVER": "big"},
     }
     assert convert(sections) == (
-        '[clients]\nSERVER="10.0.0.1"\n\n' + _ltsp_conf._UNMEANT + "\n"
+        '[clients]\nSERVER="10.0.0.1"\n\n' + ltsp19._GUARDS + "\n"
         '[rack1-a]\nCUPS_SERVER="big"\nDNS_SERVER="10.0.0.9"\nKEEP_SYSTEM_SERVICES="small"\nSERVER=""\n\n'
         '[small]\nKEEP_SYSTEM_SERVICES="small"\n\n'
         '[big]\nCUPS_SERVER="big"\nKEEP_SYSTEM_SERVICES="big"\n\n'
@@ -144,8 +148,8 @@ def test_like_none_and_globs_are_resolved():
 
 def test_values_stay_literal():
     value = r"""sed "s|'$HOME'|`id`\n|" #"""
-    assert _ltsp_conf._quoted(value) == r'''"sed \"s|'\$HOME'|\`id\`\\n|\" #"'''
-    assert subprocess.run(["sh", "-c", f'A={_ltsp_conf._quoted(value)}; printf %s "$A"'], capture_output=True, text=True, check=True).stdout == value
+    assert ltsp19._quoted(value) == r'''"sed \"s|'\$HOME'|\`id\`\\n|\" #"'''
+    assert subprocess.run(["sh", "-c", f'A={ltsp19._quoted(value)}; printf %s "$A"'], capture_output=True, text=True, check=True).stdout == value
 
 
 def test_own_parameters_are_written_as_they_are():
@@ -206,7 +210,7 @@ def test_what_has_no_counterpart_is_refused(sections, message):
     ],
 )
 def test_what_a_name_means(name, kind):
-    assert _ltsp_conf._kind(name) == kind
+    assert ltsp19._kind(name) == kind
 
 
 # --- secrets
@@ -214,9 +218,9 @@ def test_what_a_name_means(name, kind):
 
 def test_secrets_are_masked_under_both_names():
     text = 'POST_INIT_1="x"\nMASK_SYSTEM_SERVICES="x"\n#PREINIT_2="x"\nAUTOLOGIN="x"\nSERVER="y"\n'
-    secret = [_lts_conf.glob_pattern(name) for name in ("preinit_*", "RM_*", "autologin")]
-    mask = f'"{_lts_conf.MASK}"'
-    assert _ltsp_conf.masked(text, secret) == f'POST_INIT_1={mask}\nMASK_SYSTEM_SERVICES={mask}\n#PREINIT_2={mask}\nAUTOLOGIN={mask}\nSERVER="y"\n'
+    secret = [glob_pattern(name) for name in ("preinit_*", "RM_*", "autologin")]
+    mask = f'"{MASK}"'
+    assert ltsp19.masked(text, secret) == f'POST_INIT_1={mask}\nMASK_SYSTEM_SERVICES={mask}\n#PREINIT_2={mask}\nAUTOLOGIN={mask}\nSERVER="y"\n'
 
 
 # --- a machine gets from ltsp.conf what it gets from lts.conf
@@ -232,9 +236,9 @@ SOME = settings(max_examples=150, deadline=None, suppress_health_check=list(Heal
 @SOME
 @given(SECTIONS)
 def test_a_machine_gets_the_same(sections):
-    text, complaints = _ltsp_conf.convert(document(sections))
+    text, complaints = ltsp19.convert(document(sections))
     assume(not complaints)
-    names = {_lts_conf.fold(name) for name in sections}
+    names = {fold(name) for name in sections}
     assume(sum(name in names for name in NODE1) < 2)
     wanted = {key.replace("PREINIT", "POST_INIT"): value.value for key, value in Reader(document(sections)).parameters(NODE1).items()}
     read = ltsp_reads(text, NODE1)
@@ -246,6 +250,6 @@ def test_a_machine_gets_the_same(sections):
 @settings(parent=SOME, max_examples=25)
 @given(sections=SECTIONS)
 def test_ltsp_reads_the_same(sections, tmp_path_factory):
-    text, complaints = _ltsp_conf.convert(document(sections))
+    text, complaints = ltsp19.convert(document(sections))
     assume(not complaints)
     assert real_ltsp_reads(text, NODE1, tmp_path_factory.mktemp("ltsp")) == ltsp_reads(text, NODE1)

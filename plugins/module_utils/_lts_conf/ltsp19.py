@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ltsp.conf(5), the file of LTSP 19 and later, from the sections of an lts.conf.
 
-LTSP makes a shell function of each section and calls [clients], then for the MAC address, the IP address and the host name
-the first section whose name matches; what is assigned last counts. A section runs once, also one that others INCLUDE, so that
-the order of LIKE cannot be said with INCLUDE: each section is written with everything that it gets.
+LTSP makes a shell function of each section. It calls [clients], then the first section whose name matches the MAC address, the IP address
+and the host name. The last assignment wins. INCLUDE cannot express the order of LIKE, because LTSP runs an included section only once:
+each section is written with all parameters of the sections that it names.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import masking
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import Finding
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import fold, glob_pattern, is_glob, matches, version_key
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import Reader
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_KINDS = ("MAC address", "IP address", "host name")  # in LTSP's order, the last is the strongest
+    from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import Document, Section
+
+# The order in which LTSP looks for sections: the last is the strongest.
+_KINDS = ("MAC address", "IP address", "host name")
 _MAC, _IP, _HOST = range(3)
 _MAC_NAME = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _IP_NAME = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_NAME = re.compile(r"[-*.:?_0-9a-z]+")  # LTSP drops other characters from names, / and | have a meaning there
+# LTSP drops other characters from names, and / and | have a meaning of their own.
+_NAME = re.compile(r"[-*.:?_0-9a-z]+")
 _TAKEN = frozenset("call clients common list server unnamed".split())
 _HOSTNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _CRON = re.compile(r"(\s*(?:@\S+|\S+(?:\s+\S+){4})\s+)(\S.*)")
@@ -36,50 +44,52 @@ _RENAMED = {**_SWITCHES, "RM_SYSTEM_SERVICES": "MASK_SYSTEM_SERVICES"}
 _FAMILIES = {"CRONTAB_": "CRONTAB_", "FSTAB_": "FSTAB_", "HOSTS_": "HOSTS_", "PREINIT_": "POST_INIT_"}
 _SOURCES = {target: source for source, target in _RENAMED.items()}
 
-# LTSP does not boot when the last of these commands fails; a lower-case letter sorts behind all keys.
+# LTSP does not boot when the last POST_INIT_ command fails. A lower-case letter sorts behind all keys.
 _GO_ON = "POST_INIT_z"
-_UNMEANT = "# Empty, so that no section below is taken for one of these:\n[server]\n[common]\n[*/*]\n"
+# LTSP calls the first section that matches these names, which may be a glob of the task.
+_GUARDS = "# Empty, so that no section below is taken for one of these:\n[server]\n[common]\n[*/*]\n"
 
 
-def convert(document: _lts_conf.Document, own: Iterable[str] = ()) -> tuple[str, list[_lts_conf.Finding]]:
-    """The text of ltsp.conf, and everything for which it must not be written."""
+def convert(document: Document, own: Iterable[str] = ()) -> tuple[str, list[Finding]]:
+    """Return the text of ltsp.conf, and the findings for which it must not be written."""
     complaints: list[str] = []
-    sections = [section for section in document.sections if _lts_conf.fold(section.name) != "default"]
+    sections = [section for section in document.sections if fold(section.name) != "default"]
     kinds = _kinds(sections, complaints)
-    translated = _translated(document, [_lts_conf.glob_pattern(name) for name in own], complaints)
-    reader = _lts_conf.Reader(document)
+    translated = _translated(document, [glob_pattern(name) for name in own], complaints)
+    reader = Reader(document)
 
-    def level(section: _lts_conf.Section) -> dict[str, str]:
+    def level(section: Section) -> dict[str, str]:
         values: dict[str, str] = {}
         for other in reader.following(section):
             values = {**translated[id(other)], **values}
         return values
 
     levels = {id(section): level(section) for section in sections}
-    complaints += _turned_round(sections, kinds, levels)
+    complaints += _reversed(sections, kinds, levels)
     complaints += _renamed_hosts(document, reader, kinds, levels)
 
     default = document.named().get("default")
     clients = dict(translated[id(default)]) if default else {}
     if any(key.startswith(_FAMILIES["PREINIT_"]) for values in translated.values() for key in values):
         clients[_GO_ON] = "true"
-    globs = [section for section in sections if _lts_conf.is_glob(section.name)]
-    exact = [section for section in sections if not _lts_conf.is_glob(section.name)]
-    parts = [_lts_conf.OWNED, _section("clients", clients), *([_UNMEANT] if globs else [])]
-    for section in [*exact, *globs]:  # of the names that match LTSP takes the first
-        glob = None if section in globs else reader.glob(_lts_conf.fold(section.name))
+    globs = [section for section in sections if is_glob(section.name)]
+    exact = [section for section in sections if not is_glob(section.name)]
+    parts = [OWNED, _section("clients", clients), *([_GUARDS] if globs else [])]
+    # LTSP takes the first section that matches: exact names come before globs.
+    for section in [*exact, *globs]:
+        glob = None if section in globs else reader.glob(fold(section.name))
         weaker = levels[id(glob)] if glob else {}
-        parts.append(_section(_lts_conf.fold(section.name), {**weaker, **levels[id(section)]}))
-    return "\n".join(parts), [_lts_conf.Finding(0, complaint) for complaint in complaints]
+        parts.append(_section(fold(section.name), {**weaker, **levels[id(section)]}))
+    return "\n".join(parts), [Finding(0, complaint) for complaint in complaints]
 
 
 def masked(text: str, secret: Sequence[re.Pattern[str]]) -> str:
-    """The text without the values of secret parameters, which may have another name in lts.conf."""
+    """Mask the values of secret parameters, whose names are those of lts.conf."""
 
     def mask(match: re.Match[str]) -> str:
-        return f'{match[1]}="{_lts_conf.MASK}"' if _lts_conf.is_secret(_source(match[1]), secret) else match[0]
+        return f'{match[1]}="{masking.MASK}"' if matches(_source(match[1]), secret) else match[0]
 
-    return re.sub(r"^(\w+)=.*$", mask, _lts_conf.masked(text, secret), flags=re.MULTILINE)
+    return re.sub(r"^(\w+)=.*$", mask, masking.masked(text, secret), flags=re.MULTILINE)
 
 
 def _source(key: str) -> str:
@@ -88,19 +98,19 @@ def _source(key: str) -> str:
 
 
 def _section(name: str, values: Mapping[str, str]) -> str:
-    return f"[{name}]\n" + "".join(f"{key}={_quoted(values[key])}\n" for key in sorted(values, key=_lts_conf.version_key))
+    return f"[{name}]\n" + "".join(f"{key}={_quoted(values[key])}\n" for key in sorted(values, key=version_key))
 
 
 def _quoted(value: str) -> str:
     return '"' + re.sub(r'([\\$`"])', r"\\\1", value) + '"'
 
 
-def _kinds(sections: Iterable[_lts_conf.Section], complaints: list[str]) -> dict[int, int]:
-    """By what each section is found. A section's function has its name with an underscore for every other character."""
+def _kinds(sections: Iterable[Section], complaints: list[str]) -> dict[int, int]:
+    """Return the kind of each section's name, and complain about names that LTSP would confuse."""
     kinds = {}
     functions = {"___": "*/*"}
     for section in sections:
-        name = _lts_conf.fold(section.name)
+        name = fold(section.name)
         place = f"section [{section.name}]"
         kinds[id(section)] = _HOST
         if not _NAME.fullmatch(name):
@@ -114,6 +124,7 @@ def _kinds(sections: Iterable[_lts_conf.Section], complaints: list[str]) -> dict
             )
         else:
             kinds[id(section)] = t.cast("int", _kind(name))
+        # The name of a shell function has an underscore for every character that is no letter or digit.
         function = re.sub("[^0-9a-z]", "_", name)
         if function in functions:
             complaints.append(f"{place} and [{functions[function]}] are the same for ltsp.conf, to which all but letters and digits is alike: rename one")
@@ -122,7 +133,7 @@ def _kinds(sections: Iterable[_lts_conf.Section], complaints: list[str]) -> dict
 
 
 def _kind(name: str) -> t.Optional[int]:
-    if not _lts_conf.is_glob(name):
+    if not is_glob(name):
         return _MAC if _MAC_NAME.fullmatch(name) else _IP if _IP_NAME.fullmatch(name) else _HOST
     if ":" in name:
         return _MAC
@@ -131,8 +142,8 @@ def _kind(name: str) -> t.Optional[int]:
     return _IP if re.fullmatch(r"[0-9.?*]*[0-9][0-9.?*]*", name) and "." in name else None
 
 
-def _translated(document: _lts_conf.Document, own: Sequence[re.Pattern[str]], complaints: list[str]) -> dict[int, dict[str, str]]:
-    """The parameters of each section under the names of ltsp.conf. An empty value is none there: it stands for NONE."""
+def _translated(document: Document, own: Sequence[re.Pattern[str]], complaints: list[str]) -> dict[int, dict[str, str]]:
+    """Return the parameters of each section under their names in ltsp.conf, where an empty value stands for NONE."""
     translated: dict[int, dict[str, str]] = {}
     sources: dict[str, str] = {}
     for section in document.sections:
@@ -145,7 +156,7 @@ def _translated(document: _lts_conf.Document, own: Sequence[re.Pattern[str]], co
                 complaints.append(f"section [{section.name}], {key}: {complaint}")
             values[target] = text
     for source, target in _FAMILIES.items():
-        keys = sorted((key for key in sources.values() if key.startswith(source)), key=_lts_conf.version_key)
+        keys = sorted((key for key in sources.values() if key.startswith(source)), key=version_key)
         for first, second in zip(keys, keys[1:]):
             if first > second:
                 complaints.append(f"{second} comes before {first} in ltsp.conf, which sorts {target}* letter by letter: give the numbers equally many digits")
@@ -153,19 +164,19 @@ def _translated(document: _lts_conf.Document, own: Sequence[re.Pattern[str]], co
 
 
 def _parameter(key: str, value: str, own: Sequence[re.Pattern[str]]) -> tuple[str, str, str]:
-    """Name and value in ltsp.conf, and a complaint when there is none."""
+    """Return name and value in ltsp.conf, and the reason why it has no counterpart, or ""."""
     family = next((name for name in _FAMILIES if key.startswith(name)), "")
     target = _FAMILIES[family] + key[len(family) :] if family else _RENAMED.get(key, key)
     known = bool(family) or key in _SAME or key in _RENAMED
     complaint = ""
     if key.startswith("RCFILE_"):
         complaint = "ltsp.conf has nothing that runs commands once the node is up: make them a systemd service of the image"
-    elif not known and not _lts_conf.is_secret(key, own):
+    elif not known and not matches(key, own):
         complaint = "ltsp.conf has no such parameter: remove it, or name it in own_parameters to have it written as it is"
-    if _lts_conf.fold(value) == "none":
+    if fold(value) == "none":
         return target, "", complaint
     if key in _SWITCHES:
-        value = str(int(_lts_conf.fold(value) in _TRUE))
+        value = str(int(fold(value) in _TRUE))
     elif family == "CRONTAB_" and not _CRON_VARIABLE.fullmatch(value):
         match = _CRON.fullmatch(value)
         complaint = "" if match else "a line of a crontab has five fields of time, or @reboot and the like, and a command"
@@ -178,17 +189,17 @@ def _parameter(key: str, value: str, own: Sequence[re.Pattern[str]]) -> tuple[st
     return target, value, complaint
 
 
-def _turned_round(sections: Iterable[_lts_conf.Section], kinds: Mapping[int, int], levels: Mapping[int, Mapping[str, str]]) -> list[str]:
-    """In lts.conf an exact name is stronger than any glob, in ltsp.conf a host name is stronger than an address."""
+def _reversed(sections: Iterable[Section], kinds: Mapping[int, int], levels: Mapping[int, Mapping[str, str]]) -> list[str]:
+    """Return the parameters for which another section wins: exact names in lts.conf, host names in ltsp.conf."""
     globs: dict[tuple[int, str], dict[str, str]] = {}
     for section in sections:
-        if _lts_conf.is_glob(section.name):
+        if is_glob(section.name):
             for key, value in levels[id(section)].items():
                 for kind in range(kinds[id(section)]):
                     globs.setdefault((kind, key), {}).setdefault(value, section.name)
     complaints = []
     for section in sections:
-        if not _lts_conf.is_glob(section.name):
+        if not is_glob(section.name):
             kind = kinds[id(section)]
             for key, value in levels[id(section)].items():
                 other = next((name for text, name in globs.get((kind, key), {}).items() if text != value), None)
@@ -200,14 +211,14 @@ def _turned_round(sections: Iterable[_lts_conf.Section], kinds: Mapping[int, int
     return complaints
 
 
-def _renamed_hosts(document: _lts_conf.Document, reader: _lts_conf.Reader, kinds: Mapping[int, int], levels: Mapping[int, Mapping[str, str]]) -> list[str]:
-    """LTSP looks for the section of the host name after HOSTNAME was set by the others."""
+def _renamed_hosts(document: Document, reader: Reader, kinds: Mapping[int, int], levels: Mapping[int, Mapping[str, str]]) -> list[str]:
+    """Return the sections whose HOSTNAME changes the section that LTSP looks up afterwards, by the host name."""
     named = document.named()
     complaints = []
     for section in document.sections:
-        name = _lts_conf.fold(section.name)
+        name = fold(section.name)
         values = section.values() if name == "default" else levels[id(section)]
-        hostname = _lts_conf.fold(values.get("HOSTNAME", ""))
+        hostname = fold(values.get("HOSTNAME", ""))
         if "HOSTNAME" not in values or kinds.get(id(section)) == _HOST:
             continue
         if name == "default" or not hostname:

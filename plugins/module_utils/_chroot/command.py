@@ -1,28 +1,27 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands inside a tree, confined so that nothing of them outlives the call.
+"""Commands inside a tree, whose processes and mounts end with the call.
 
-The chain is: this process, unshare, a shell as PID 1 of a new namespace, the command in its chroot. Each link dies
-with the one before it, even by SIGKILL, and the end of PID 1 takes every process and every mount of its namespaces along.
+The chain is: this process, unshare, a shell as PID 1 of a new namespace, the command in its chroot. Each of them dies with the one before it,
+even by SIGKILL. The end of PID 1 ends every process and every mount of its namespaces.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import fnmatch
 import os
 import re
 import shlex
-import signal
 import stat
 import subprocess
 import typing as t
 
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.paths import ChrootError, resolve
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import FrameType
 
 _HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = {
@@ -33,12 +32,11 @@ _ENVIRONMENT = {
     "SYSTEMD_OFFLINE": "1",
 }
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
-_MAX_LINKS = 40
 
-# PR_SET_PDEATHSIG is silent about a parent that was gone already: compare it with the one that was meant.
+# PR_SET_PDEATHSIG gives no signal when the parent has died already: the parent is compared with the intended one.
 _GUARD = '[ "$PPID" -eq "$0" ] && exec "$@"'
 
-# The directories below $root are mounted over, never written to; dev and run are file systems of their own.
+# Mounts cover the directories below $root, which are never written to; dev and run are file systems of their own.
 _PREPARE = """\
 set -eu
 root=$1 policy=$2 resolver=$3 resolved=$4 inner=$5
@@ -84,16 +82,12 @@ set +e
 chroot "$root" /bin/sh -c "$inner" sh "$@"
 exit $?
 """
-# The variables travel in one, so that they neither stand on a command line nor touch the host's tools.
+# One variable carries all others, which stay off the command line and out of the environment of the host's tools.
 _INNER = 'cd -- "$1" || exit; shift; eval "$LTSP_ENVIRONMENT"; exec "$@"'
 
 
-class ChrootError(Exception):
-    """A tree or an input is not as it has to be; the message names it and the remedy."""
-
-
 class Result(t.NamedTuple):
-    """How a command ended and what it said."""
+    """Return code and output of a command."""
 
     rc: int
     stdout: bytes
@@ -101,22 +95,12 @@ class Result(t.NamedTuple):
 
 
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Pick the variables that say how the network is reached."""
+    """Return the variables that name a proxy."""
     return {name: value for name, value in environment.items() if name.lower() in _PROXIES}
 
 
-def unwind_on_signals() -> None:
-    """Let a dropped connection or a polite kill undo what was begun, as an exception does."""
-
-    def unwind(number: int, frame: FrameType | None) -> t.NoReturn:
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, unwind)
-
-
 def run_confined(argv: Sequence[str], *, namespaces: Sequence[str], environment: Mapping[str, str], data: bytes | None = None, merge: bool = False) -> Result:
-    """Run `argv` in new namespaces, with a terminal of nobody; it does not outlive this process, whatever ends it."""
+    """Run `argv` in new namespaces, without a terminal. It ends with this process, also when that is killed."""
     command = ["setpriv", "--pdeathsig", "KILL", "--bounding-set=-sys_module,-sys_time", "--", "sh", "-c", _GUARD, str(os.getpid())]
     command += ["unshare", "--mount", "--pid", "--fork", "--kill-child", *namespaces, "--", *argv]
     try:
@@ -140,67 +124,8 @@ def run_confined(argv: Sequence[str], *, namespaces: Sequence[str], environment:
     return Result(process.returncode, stdout, stderr or b"")
 
 
-def check_root(root: str) -> str:
-    """Give the real path of the tree at `root`, which has to be one."""
-    if not root.startswith("/"):
-        raise ChrootError(f"root: {root!r} is not an absolute path")
-    real = os.path.realpath(root)
-    if real == "/":
-        raise ChrootError(f"root: {root!r} is the root of this host: give the path of a tree")
-    for name in ("dev", "proc", "run", "sys"):
-        path = os.path.join(real, name)
-        if os.path.islink(path) or not os.path.isdir(path):
-            raise ChrootError(f"root: {root!r} is not a system's tree, {path} is not a directory: make one with ltsp_chroot")
-    return real
-
-
-def resolve(root: str, path: str) -> str:
-    """Follow the absolute path `path` as a process inside the tree `root` would; give the host's name for it."""
-    pending = path.split("/")[::-1]
-    done: list[str] = []
-    links = 0
-    while pending:
-        part = pending.pop()
-        if part in ("", "."):
-            continue
-        if part == "..":
-            del done[-1:]
-            continue
-        candidate = os.path.join(root, *done, part)
-        if not os.path.islink(candidate):
-            done.append(part)
-            continue
-        links += 1
-        if links > _MAX_LINKS:
-            raise ChrootError(f"{path} in {root} leads through a loop of symbolic links")
-        target = os.readlink(candidate)
-        if target.startswith("/"):
-            done = []
-        pending += target.split("/")[::-1]
-    return os.path.join(root, *done)
-
-
-def matches(root: str, pattern: str, directory: str = "/") -> bool:
-    """Say whether something inside the tree matches the shell pattern, relative to `directory`; links stay inside the tree."""
-    found = [""]
-    for part in os.path.join(directory, pattern).split("/"):
-        if part in ("", "."):
-            continue
-        following = []
-        for path in found:
-            real = resolve(root, path)
-            if not re.search(r"[*?[]", part):
-                names = [part] if os.path.lexists(os.path.join(real, part)) else []
-            else:
-                names = os.listdir(real) if os.path.isdir(real) else []
-                names = [name for name in fnmatch.filter(names, part) if part.startswith(".") or not name.startswith(".")]
-            following += [f"{path}/{name}" for name in names]
-        found = following
-    return bool(found)
-
-
 def check_environment(environment: Mapping[str, t.Any]) -> dict[str, str]:
-    """Give the variables as text; a shell has to be able to say their names."""
+    """Return the variables as text, after a check that a shell can export them."""
     for name in environment:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ChrootError(f"environment: {name!r} is not a name of a variable: use letters, digits and underscores")
@@ -229,7 +154,7 @@ def run_in_tree(root: str, argv: Sequence[str], *, chdir: str = "/", environment
 
 @contextlib.contextmanager
 def claim(root: str) -> Iterator[None]:
-    """Keep commands out of the tree `root`, in which none may run."""
+    """Keep commands out of the tree `root`, and refuse a tree in which one runs."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if not _lock_alone(descriptor):
@@ -241,7 +166,7 @@ def claim(root: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _in_use(root: str, mount_points: Sequence[str]) -> Iterator[None]:
-    """Keep files to mount over in the tree: those that it lacks are empty and of mode 0, so that they mean nothing and are known again."""
+    """Keep mount points in the tree. Missing ones are made as empty files of mode 0, by which they are recognized and removed."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)

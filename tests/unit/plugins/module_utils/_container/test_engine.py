@@ -8,7 +8,8 @@ import pathlib
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container, _docker
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import engine, tar
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import Layer, layer_archive, measure_layer
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 
@@ -19,15 +20,15 @@ def test_an_archive_is_unpacked_as_it_is(tmp_path: pathlib.Path) -> None:
     (source / "bin" / "program").chmod(0o4711)
     (source / "link").symlink_to("/etc/passwd")
     goal.mkdir()
-    layer = _container.Layer(str(source), "", [], 0, "")
-    _docker.unpack(_container.layer_archive(layer), str(goal))
+    layer = Layer(str(source), "", [], 0, "")
+    engine.unpack(layer_archive(layer), str(goal))
     assert (goal / "bin" / "program").stat().st_mode & 0o7777 == 0o4711
     assert (goal / "bin" / "program").stat().st_size == 3_000_000
     assert (goal / "link").is_symlink()
-    assert _container.measure_layer(layer) == _container.measure_layer(layer._replace(source=str(goal)))
+    assert measure_layer(layer) == measure_layer(layer._replace(source=str(goal)))
 
 
-@pytest.mark.parametrize("archive", [[b"x" * 100_000] * 50, [_container._header(b"a", b"0", 0o644, size=9)]])
+@pytest.mark.parametrize("archive", [[b"x" * 100_000] * 50, [tar.header(b"a", b"0", 0o644, size=9)]])
 def test_what_is_no_archive_is_said(tmp_path: pathlib.Path, archive: list[bytes]) -> None:
     with pytest.raises(FilesError, match=f"the image could not be unpacked in {tmp_path}: tar: "):
-        _docker.unpack(archive, str(tmp_path))
+        engine.unpack(archive, str(tmp_path))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Docker Engine: the one place that knows the Docker SDK for Python."""
+"""Docker Engine, by the Docker SDK for Python."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import sys
 import tempfile
 import typing as t
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import ContainerError, explain, pushed_digest
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import ContainerError, explain, pushed_digest
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
 try:
@@ -28,10 +27,8 @@ else:
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ansible.module_utils.basic import AnsibleModule
-
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-# An engine is silent while it unpacks what it was given.
+# An engine sends nothing while it unpacks an image.
 _TIMEOUT = 1800
 
 ARGUMENTS: dict[str, t.Any] = {
@@ -46,7 +43,7 @@ REQUIRED_TOGETHER = [("client_cert", "client_key"), ("username", "password")]
 
 
 class Engine:
-    """One engine and the account of a registry with which it works."""
+    """Engine, and the account with which it works at a registry."""
 
     def __init__(self, client: t.Any, host: str, registry: str, username: str | None, password: str | None) -> None:
         self._client = client
@@ -56,13 +53,13 @@ class Engine:
         self._account = {"username": username, "password": password} if username else None
 
     def login(self) -> None:
-        """See that the registry accepts the account, before anything large is moved."""
+        """Check that the registry accepts the account, before anything large is moved."""
         if self._account:
             with self._registry_errors():
                 self._client.api.login(**self._account, registry=self._registry, reauth=True)
 
     def inspect(self, reference: str) -> dict[str, t.Any] | None:
-        """Tell what the engine knows of an image; None when it does not have it."""
+        """Return the engine's description of an image, None when it does not have the image."""
         with self._engine_errors():
             try:
                 inspected: dict[str, t.Any] = self._client.api.inspect_image(reference)
@@ -71,20 +68,20 @@ class Engine:
         return inspected
 
     def registry_digest(self, reference: str) -> str | None:
-        """Ask the registry for the digest of a tag; None when there is none."""
+        """Return the digest of a tag in the registry, None when the registry has no such tag."""
         with self._registry_errors():
             try:
                 return str(self._client.api.inspect_distribution(reference, auth_config=self._account)["Descriptor"]["digest"])
             except docker.errors.NotFound:
                 return None
             except docker.errors.APIError as error:
-                # A registry may refuse to tell of a repository that the first push will make. login() has seen that the account is a good one.
+                # A registry may refuse access to a repository that the first push creates. login() has checked the account.
                 if self._account and error.status_code in (401, 403):
                     return None
                 raise
 
     def load(self, archive: Iterator[bytes], reference: str) -> None:
-        """Give the engine an image in the form of `docker save`."""
+        """Load an image in the form of `docker save`."""
         with self._engine_errors():
             for line in self._client.api.load_image(archive):
                 if "error" in line:
@@ -93,7 +90,7 @@ class Engine:
             raise ContainerError(f"the engine at {self._host} took the image {reference}, but does not have it: look into its log (journalctl -u docker)")
 
     def push(self, reference: str) -> str:
-        """Push a tag and tell the digest that it has in the registry."""
+        """Push a tag, and return the digest that it has in the registry."""
         with self._registry_errors():
             return pushed_digest(self._client.api.push(reference, stream=True, decode=True, auth_config=self._account))
 
@@ -106,7 +103,7 @@ class Engine:
 
     @contextlib.contextmanager
     def exported(self, reference: str) -> Iterator[Iterable[bytes]]:
-        """Give all files of an image as one archive, through a container that never runs."""
+        """Yield all files of an image as one archive, from a container that never runs."""
         with self._engine_errors():
             container = self._client.api.create_container(reference, command=["/"], network_disabled=True)
             try:
@@ -125,7 +122,7 @@ class Engine:
     def _registry_errors(self) -> Iterator[None]:
         try:
             yield
-        # First, because it is a RequestException as well.
+        # An APIError is a RequestException as well: this clause comes first.
         except (docker.errors.DockerException, ContainerError) as error:
             raise ContainerError(explain(_message(error), self._registry, self._username)) from error
         except requests.exceptions.RequestException as error:
@@ -134,7 +131,7 @@ class Engine:
 
 @contextlib.contextmanager
 def connect(parameters: Mapping[str, t.Any], registry: str) -> Iterator[Engine]:
-    """Reach the engine that the options of a module name."""
+    """Connect to the engine that the options of a module name."""
     if not HAS_DOCKER:
         raise ContainerError(f"the Docker SDK for Python is missing for {sys.executable}: install the package python3-docker")
     host, ca_cert, client_cert = parameters["docker_host"], parameters["ca_cert"], parameters["client_cert"]
@@ -155,30 +152,19 @@ def connect(parameters: Mapping[str, t.Any], registry: str) -> Iterator[Engine]:
 def unpack(archive: Iterable[bytes], directory: str) -> None:
     """Unpack with tar, which keeps owners and never leaves the directory."""
     command = ["tar", "--extract", "--numeric-owner", "--same-permissions", "--directory", directory]
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said) as process:
+    with tempfile.TemporaryFile() as output:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=output) as process:
             stream = t.cast("t.IO[bytes]", process.stdin)
-            # When tar gave up, it is tar that says why.
+            # The message of tar tells why it ended before its input.
             with contextlib.suppress(BrokenPipeError), stream:
                 for chunk in archive:
                     stream.write(chunk)
         if process.returncode:
-            said.seek(0)
-            raise FilesError(f"the image could not be unpacked in {directory}: {said.read().decode('utf-8', 'replace').strip()[-1000:]}")
-
-
-def main(module: AnsibleModule, run: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> None:
-    """Run a module that works with the engine, and say what went wrong."""
-    try:
-        result = run(module)
-    except (ContainerError, ChrootError, FilesError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['name']}: {error.strerror or error}")
-    module.exit_json(**result)
+            output.seek(0)
+            raise FilesError(f"the image could not be unpacked in {directory}: {output.read().decode('utf-8', 'replace').strip()[-1000:]}")
 
 
 def _message(error: Exception) -> str:
-    """Tell what the engine itself said, without the URL of its API."""
+    """Return the engine's own message, without the URL of its API."""
     explanation = getattr(error, "explanation", None)
     return str(explanation or error)
