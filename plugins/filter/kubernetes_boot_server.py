@@ -56,14 +56,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, Objects, objects, read_settings
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import Objects, ServerError, objects, read_settings
 
 
 def kubernetes_boot_server(settings: t.Any) -> Objects:
     """Make the Kubernetes objects of a boot server."""
     try:
         return objects(read_settings(settings))
-    except DeployError as error:
+    except ServerError as error:
         raise AnsibleFilterError(f"kubernetes_boot_server: {error}") from error
 
 

@@ -78,8 +78,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot import BootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import LtsConfError
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._config_maps import config_maps, refuse_missing_images
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, Manifest, read_settings
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.config_maps import config_maps, refuse_missing_images
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import Manifest, ServerError, read_settings
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import TRANSPORTS
 
 display = Display()
@@ -113,7 +113,7 @@ def kubernetes_config_maps(
         if images:
             refuse_missing_images(checked, nodes, default, images)
         maps = config_maps(checked, nodes, default, lts_conf, own_parameters, files)
-    except (BootError, DeployError, LtsConfError) as error:
+    except (BootError, ServerError, LtsConfError) as error:
         raise AnsibleFilterError(f"kubernetes_config_maps: {error}") from error
     if maps.advice:
         display.warning(maps.advice)

@@ -18,7 +18,7 @@ from ansible_collections.serverfarm.ltsp.plugins.filter import (
     kubernetes_placement,
     kubernetes_rollout,
 )
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import Settings
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import Settings
 
 SETTINGS: dict[str, t.Any] = yaml.safe_load(kubernetes_boot_server.EXAMPLES)[0]["vars"]["settings"]
 NODE = {

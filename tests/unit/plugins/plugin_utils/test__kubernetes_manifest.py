@@ -8,7 +8,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._manifest import digests, manifest_text
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.manifest import digests, manifest_text
 
 
 class Text(str):

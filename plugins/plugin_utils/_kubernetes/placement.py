@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import HOSTNAME, DeployError, Settings, affinity, machine_names
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import HOSTNAME, ServerError, Settings, affinity, machine_names
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import summary
 
 _SHOWN = 5
@@ -30,7 +30,7 @@ def placement(settings: Settings, cluster: Iterable[Mapping[str, t.Any]], farm: 
     if not problems:
         problems = _circles(settings, nodes, fitting, boots_from)
     if problems:
-        raise DeployError(summary(problems))
+        raise ServerError(summary(problems))
     return fitting
 
 

@@ -48,7 +48,7 @@ _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _T = t.TypeVar("_T")
 
 
-class DeployError(Exception):
+class ServerError(Exception):
     """What is asked for cannot work; the message names variable, value and remedy."""
 
 
@@ -128,7 +128,7 @@ def read_settings(given: Mapping[str, t.Any]) -> Settings:
     if not problems:
         problems.extend(_combinations(settings))
     if problems:
-        raise DeployError(summary(problems))
+        raise ServerError(summary(problems))
     return settings._replace(replicas=len(settings.servers)) if settings.on_host else settings
 
 

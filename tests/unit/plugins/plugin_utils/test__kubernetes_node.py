@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes import KubernetesError, Plan, parse_version, plan_node, reported_version
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.node import NodeError, Plan, parse_version, plan_node, reported_version
 
 RUNTIME = pathlib.Path(__file__).parents[4] / "roles" / "kubernetes_node" / "files" / "runtime"
 SETTINGS: dict[str, t.Any] = {
@@ -59,7 +59,7 @@ def test_a_version_is_a_minor_or_exact(value: str, pin: str) -> None:
 
 @pytest.mark.parametrize("value", [1.3, 1, None, "", "1", "latest", "2.0", "1.36.", "1.36.3-1.1", "1.036", "1.36.*", "１.36"])
 def test_a_malformed_version_is_refused(value: t.Any) -> None:
-    with pytest.raises(KubernetesError, match=r"kubernetes_node_version: .* (in quotes|as in '1\.36')"):
+    with pytest.raises(NodeError, match=r"kubernetes_node_version: .* (in quotes|as in '1\.36')"):
         plan(version=value)
 
 
@@ -186,7 +186,7 @@ def test_images_are_files_or_fetched() -> None:
     ],
 )
 def test_an_image_that_cannot_be_there_is_refused(item: dict[str, t.Any], message: str) -> None:
-    with pytest.raises(KubernetesError, match=f"kubernetes_node_images: .*{message}"):
+    with pytest.raises(NodeError, match=f"kubernetes_node_images: .*{message}"):
         plan(images=[{"archive": "/a/taken.tar"}, item], missing=["/a/none.tar"])
 
 
@@ -224,7 +224,7 @@ REFUSED: list[tuple[dict[str, t.Any], str]] = [
 
 @pytest.mark.parametrize(("case", "message"), REFUSED, ids=[message[:60] for _case, message in REFUSED])
 def test_what_cannot_work_is_refused(case: dict[str, t.Any], message: str) -> None:
-    with pytest.raises(KubernetesError, match=message):
+    with pytest.raises(NodeError, match=message):
         plan(**case)
 
 
@@ -257,7 +257,7 @@ def test_what_works_is_accepted(case: dict[str, t.Any]) -> None:
 
 def test_all_problems_are_said_at_once_and_not_every_node() -> None:
     nodes = [node("systemd.unified_cgroup_hierarchy=0", name=f"node{number}") for number in range(9)]
-    with pytest.raises(KubernetesError) as caught:
+    with pytest.raises(NodeError) as caught:
         plan(engine="docker", nodes=nodes, control_plane="v1.30.0", tmpfs="")
     message = str(caught.value)
     assert message.count("kubernetes_node_version: ") == 2

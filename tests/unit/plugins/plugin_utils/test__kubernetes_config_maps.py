@@ -10,9 +10,9 @@ import typing as t
 import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot, _lts_conf
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _config_maps, _deploy
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes import config_maps, server
 
-SETTINGS = _deploy.Settings(
+SETTINGS = server.Settings(
     namespace="ltsp-server",
     name="ltsp",
     labels={},
@@ -62,7 +62,7 @@ DEFAULT = {key: value for key, value in node(server_address=None).items() if key
 
 
 def data(nodes: list[dict[str, t.Any]], **more: t.Any) -> dict[str, dict[str, str]]:
-    maps = _config_maps.config_maps(SETTINGS, nodes, lts_conf=SECTIONS, **more).manifests
+    maps = config_maps.config_maps(SETTINGS, nodes, lts_conf=SECTIONS, **more).manifests
     assert {manifest["kind"] for manifest in maps} == {"ConfigMap"}
     return {manifest["metadata"]["name"]: manifest["data"] for manifest in maps}
 
@@ -118,28 +118,28 @@ def test_a_change_of_one_of_5000_nodes_changes_one_object(farm: list[dict[str, t
     before = data(farm)
     assert changed(before, data(list(reversed(farm)))) == []
     other = [*farm[:77], node(77, lts_conf={"RCFILE_20_NUMBER": "echo other"}), *farm[78:]]
-    assert changed(before, data(other)) == [f"ltsp-nodes-{_config_maps.shard_of('node77'):02x}"]
-    assert changed(before, data([*farm[:77], *farm[78:]])) == [f"ltsp-nodes-{_config_maps.shard_of('node77'):02x}"]
-    assert changed(before, data([*farm, node(5000)])) == [f"ltsp-nodes-{_config_maps.shard_of('node5000'):02x}"]
+    assert changed(before, data(other)) == [f"ltsp-nodes-{config_maps.shard_of('node77'):02x}"]
+    assert changed(before, data([*farm[:77], *farm[78:]])) == [f"ltsp-nodes-{config_maps.shard_of('node77'):02x}"]
+    assert changed(before, data([*farm, node(5000)])) == [f"ltsp-nodes-{config_maps.shard_of('node5000'):02x}"]
 
 
 def test_5000_nodes_fill_their_objects_by_a_fifth_at_most(farm: list[dict[str, t.Any]]) -> None:
     sizes = {name: sum(len(value) for value in files.values()) for name, files in data(farm).items()}
-    assert len(sizes) == _deploy.SHARDS + 1
-    assert max(sizes.values()) < _config_maps.LIMIT / 5
+    assert len(sizes) == server.SHARDS + 1
+    assert max(sizes.values()) < config_maps.LIMIT / 5
 
 
 def test_every_config_map_is_one_that_the_pods_name() -> None:
-    names = {_deploy.common_name(SETTINGS), *_deploy.config_map_names(SETTINGS)}
+    names = {server.common_name(SETTINGS), *server.config_map_names(SETTINGS)}
     assert set(data([node(number) for number in range(500)])) == names
 
 
 def test_an_object_that_would_be_too_large_is_named() -> None:
     with pytest.raises(
-        _deploy.DeployError,
+        server.ServerError,
         match=r"ConfigMap ltsp-nodes-[0-9a-f]{2} would have 1[0-9]{6} bytes and may have 1048576; its largest file is 52-54-00-00-00-01\.conf with .*: make",
     ):
-        data([node(lts_conf={"RCFILE_20_LONG": "x" * _config_maps.LIMIT})])
+        data([node(lts_conf={"RCFILE_20_LONG": "x" * config_maps.LIMIT})])
 
 
 def test_what_the_writers_of_files_refuse_is_refused() -> None:
@@ -152,15 +152,15 @@ def test_what_the_writers_of_files_refuse_is_refused() -> None:
 
 
 def test_what_is_hardly_meant_is_said() -> None:
-    assert _config_maps.config_maps(SETTINGS, [node(lts_conf={"RCFIEL_20_X": "y"})]).advice.splitlines()[0] == "lts.conf:"
-    assert not _config_maps.config_maps(SETTINGS, [node(lts_conf={"OWN": "y"})], own_parameters=["own"]).advice
+    assert config_maps.config_maps(SETTINGS, [node(lts_conf={"RCFIEL_20_X": "y"})]).advice.splitlines()[0] == "lts.conf:"
+    assert not config_maps.config_maps(SETTINGS, [node(lts_conf={"OWN": "y"})], own_parameters=["own"]).advice
 
 
 IMAGES = [{"name": "node", "current": VERSION, "versions": [VERSION]}]
 
 
 def test_nodes_whose_image_is_in_the_container_are_fine() -> None:
-    _config_maps.refuse_missing_images(SETTINGS, [node(), node(2, image_version=VERSION), node(3, server="ltsp-1", image="other")], DEFAULT, IMAGES)
+    config_maps.refuse_missing_images(SETTINGS, [node(), node(2, image_version=VERSION), node(3, server="ltsp-1", image="other")], DEFAULT, IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ def test_nodes_whose_image_is_in_the_container_are_fine() -> None:
     ],
 )
 def test_nodes_whose_image_is_not_in_the_container_are_named(nodes: list[dict[str, t.Any]], message: str) -> None:
-    with pytest.raises(_deploy.DeployError, match=message):
-        _config_maps.refuse_missing_images(SETTINGS, nodes, None, IMAGES)
+    with pytest.raises(server.ServerError, match=message):
+        config_maps.refuse_missing_images(SETTINGS, nodes, None, IMAGES)

@@ -54,7 +54,7 @@ _NEEDS_CONTAINERD = ((37, (2, 0)), (26, (1, 6)))
 _DOCKER_CLI_SUITES = ("trixie", "forky", "sid")
 
 
-class KubernetesError(Exception):
+class NodeError(Exception):
     """What is asked for cannot work; the message names variable, value and remedy."""
 
 
@@ -131,7 +131,7 @@ def plan_node(
         problems.extend(_cgroups(version, settings["suite"], [node for node in nodes if node["image"] == settings["image"]]))
         problems.extend(_skew(version, control_plane))
     if problems:
-        raise KubernetesError(summary(problems))
+        raise NodeError(summary(problems))
     shim = settings["engine"] == "docker" and bool(settings["cri_dockerd"])
     return Plan(
         engine=settings["engine"],

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot, _lts_conf
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import mac_dashes
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import (
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import (
     SHARDS,
-    DeployError,
     Manifest,
+    ServerError,
     Settings,
     common_name,
     config_map_names,
@@ -62,7 +62,7 @@ def config_maps(
     maps = {common_name(settings): common, **dict(sorted(shards.items()))}
     problems = [problem for name, data in maps.items() for problem in _too_large(name, data)]
     if problems:
-        raise DeployError(summary(problems))
+        raise ServerError(summary(problems))
     advice = _lts_conf.advise(document, own_parameters)
     return ConfigMaps(
         [manifest(settings, "v1", "ConfigMap", name=name, data=dict(sorted(data.items()))) for name, data in maps.items()],
@@ -80,7 +80,7 @@ def refuse_missing_images(
         problems += [problem for problem in _boot.missing_images(nodes, default, there, server) if problem not in problems]
         default = None
     if problems:
-        raise DeployError(f"{settings.image} lacks what is to be booted from it: {summary(problems)}; then run the playbook serverfarm.ltsp.container again")
+        raise ServerError(f"{settings.image} lacks what is to be booted from it: {summary(problems)}; then run the playbook serverfarm.ltsp.container again")
 
 
 def shard_of(node: str) -> int:

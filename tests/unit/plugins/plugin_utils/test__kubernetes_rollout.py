@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._rollout import rollout_problems, rollout_report
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.rollout import rollout_problems, rollout_report
 
 NAME = "ltsp-server-5d7fdd4bdb-f248s"
 DEPLOYMENT: dict[str, t.Any] = {"metadata": {"name": "ltsp-server"}, "status": {"conditions": []}}

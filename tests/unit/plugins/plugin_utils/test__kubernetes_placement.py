@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, read_settings
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._placement import placement
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.placement import placement
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import ServerError, read_settings
 
 GIVEN: dict[str, t.Any] = {
     "namespace": "ltsp-server",
@@ -95,7 +95,7 @@ def test_selector_and_affinity_choose_as_the_scheduler_does(changes: dict[str, t
 def test_a_taint_has_to_be_tolerated(toleration: dict[str, t.Any]) -> None:
     cluster = [machine("a", "role=db:NoSchedule")]
     assert placed(cluster, tolerations=[toleration]) == ["a"]
-    with pytest.raises(DeployError, match=r"no machine .* \(a: nothing tolerates its taint role=db:NoSchedule\): correct kubernetes_deploy_node_selector"):
+    with pytest.raises(ServerError, match=r"no machine .* \(a: nothing tolerates its taint role=db:NoSchedule\): correct kubernetes_deploy_node_selector"):
         placed(cluster, tolerations=[{"key": "other", "operator": "Exists"}, {**toleration, "effect": "NoExecute"}])
 
 
@@ -104,15 +104,15 @@ def test_a_state_that_passes_is_no_obstacle() -> None:
 
 
 def test_that_nothing_fits_is_said_with_reasons() -> None:
-    with pytest.raises(DeployError, match=r"\(a: it has no label disk; b: the label disk is 'hdd' and not 'ssd'\)"):
+    with pytest.raises(ServerError, match=r"\(a: it has no label disk; b: the label disk is 'hdd' and not 'ssd'\)"):
         placed([machine("a"), machine("b", disk="hdd")], node_selector={"disk": "ssd"})
-    with pytest.raises(DeployError, match=r"\(the cluster has none\)"):
+    with pytest.raises(ServerError, match=r"\(the cluster has none\)"):
         placed([])
 
 
 def test_a_boot_server_that_only_its_own_nodes_may_carry_never_starts() -> None:
     farm = [node("node1"), node("node2"), node("node3", server="ltsp-1")]
-    with pytest.raises(DeployError, match=r"only machines that boot from this boot server may carry it \(ip-10-9-1-2, node1\), and after a power cut"):
+    with pytest.raises(ServerError, match=r"only machines that boot from this boot server may carry it \(ip-10-9-1-2, node1\), and after a power cut"):
         placed([machine("node1"), machine("ip-10-9-1-2", hostname="node2")], farm)
     assert placed([machine("node1"), machine("node3")], farm) == ["node1", "node3"]
     assert placed([machine("node1"), machine("disk")], farm) == ["disk", "node1"]
@@ -121,17 +121,17 @@ def test_a_boot_server_that_only_its_own_nodes_may_carry_never_starts() -> None:
 def test_on_the_host_network_each_server_needs_its_node() -> None:
     assert placed([machine("kube-1"), machine("kube-2"), machine("other")], **on_hosts("kube-1", "Kube-2.example.org")) == ["kube-1", "kube-2"]
     assert placed([machine("ip-10-9-0-3", hostname="kube-1.example.org")], **on_hosts("kube-1.example.org")) == ["ip-10-9-0-3"]
-    with pytest.raises(DeployError, match=r"kube-2 of ltsp_kubernetes_servers is no Node of the cluster, which has kube-1: "):
+    with pytest.raises(ServerError, match=r"kube-2 of ltsp_kubernetes_servers is no Node of the cluster, which has kube-1: "):
         placed([machine("kube-1")], **on_hosts("kube-1", "kube-2"))
-    with pytest.raises(DeployError, match=r"kube-2 of ltsp_kubernetes_servers cannot carry its boot server: it has no label disk"):
+    with pytest.raises(ServerError, match=r"kube-2 of ltsp_kubernetes_servers cannot carry its boot server: it has no label disk"):
         placed([machine("kube-1", disk="ssd"), machine("kube-2")], node_selector={"disk": "ssd"}, **on_hosts("kube-1", "kube-2"))
 
 
 def test_servers_that_wait_for_each_other_are_refused() -> None:
     cluster = [machine(name) for name in ("a", "b", "c")]
-    with pytest.raises(DeployError, match=r"wait for each other or for themselves \(a boots from b, b boots from a\)"):
+    with pytest.raises(ServerError, match=r"wait for each other or for themselves \(a boots from b, b boots from a\)"):
         placed(cluster, [node("a", "b"), node("b", "a")], **on_hosts("a", "b", "c"))
-    with pytest.raises(DeployError, match=r"\(a boots from a\)"):
+    with pytest.raises(ServerError, match=r"\(a boots from a\)"):
         placed(cluster, [node("a", "a")], **on_hosts("a", "b"))
     assert placed(cluster, [node("a", "b"), node("b", "c")], **on_hosts("a", "b", "c")) == ["a", "b", "c"]
     assert placed(cluster, [node("a", "ltsp-1"), node("b", "a")], **on_hosts("a", "b")) == ["a", "b"]

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _deploy
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes import server
 
 IMAGE = "registry.example.org:5000/farm/ltsp@sha256:" + "0123456789abcdef" * 4
 HOST_NETWORK: dict[str, t.Any] = {
@@ -42,13 +42,13 @@ LOAD_BALANCER = {**HOST_NETWORK, "exposure": "load_balancer", "servers": {"boot"
 
 
 def made(kind: str, given: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
-    everything = _deploy.objects(_deploy.read_settings({**given, **changes}))
+    everything = server.objects(server.read_settings({**given, **changes}))
     [found] = [manifest for manifest in [everything["namespace"], *everything["server"]] if manifest["kind"] == kind]
     return found
 
 
 def kinds(given: dict[str, t.Any]) -> list[str]:
-    return [manifest["kind"] for manifest in _deploy.objects(_deploy.read_settings(given))["server"]]
+    return [manifest["kind"] for manifest in server.objects(server.read_settings(given))["server"]]
 
 
 def pod(given: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
@@ -144,7 +144,7 @@ def test_the_files_of_nodes_come_and_go_without_another_pod() -> None:
     common, *shards = [source["configMap"] for source in volume["projected"]["sources"]]
     assert common == {"name": "ltsp-common"}
     assert [shards[0], shards[-1]] == [{"name": "ltsp-nodes-00", "optional": True}, {"name": "ltsp-nodes-3f", "optional": True}]
-    assert len(shards) == _deploy.SHARDS
+    assert len(shards) == server.SHARDS
 
 
 def test_the_service_keeps_the_addresses_of_nodes() -> None:
@@ -197,7 +197,7 @@ def test_text_of_a_survey_means_the_same() -> None:
         "grace_period": "120",
         "rollout_timeout": "300",
     }
-    assert _deploy.objects(_deploy.read_settings(survey)) == _deploy.objects(_deploy.read_settings(typed))
+    assert server.objects(server.read_settings(survey)) == server.objects(server.read_settings(typed))
 
 
 @pytest.mark.parametrize(
@@ -225,8 +225,8 @@ def test_text_of_a_survey_means_the_same() -> None:
     ],
 )
 def test_what_cannot_work_is_refused(given: dict[str, t.Any], changes: dict[str, t.Any], message: str) -> None:
-    with pytest.raises(_deploy.DeployError, match=message):
-        _deploy.read_settings({**given, **changes})
+    with pytest.raises(server.ServerError, match=message):
+        server.read_settings({**given, **changes})
 
 
 def test_on_the_host_network_each_host_has_a_pod() -> None:
@@ -234,8 +234,8 @@ def test_on_the_host_network_each_host_has_a_pod() -> None:
 
 
 def test_all_problems_are_said_at_once() -> None:
-    with pytest.raises(_deploy.DeployError, match=r"_name: .*; kubernetes_deploy_image: .*; ltsp_server_nbd_port: "):
-        _deploy.read_settings({**HOST_NETWORK, "name": "_", "image": "x", "nbd_port": 0})
+    with pytest.raises(server.ServerError, match=r"_name: .*; kubernetes_deploy_image: .*; ltsp_server_nbd_port: "):
+        server.read_settings({**HOST_NETWORK, "name": "_", "image": "x", "nbd_port": 0})
 
 
 TABLE = """\
@@ -270,5 +270,5 @@ def test_tftp_is_ready_when_its_port_is_open(tmp_path: t.Any) -> None:
 
 
 def test_names_of_config_maps_are_names_of_objects() -> None:
-    settings = _deploy.read_settings({**HOST_NETWORK, "name": "a" * 63})
-    assert all(re.fullmatch(r"[a-z0-9-]{1,253}", name) for name in [*_deploy.config_map_names(settings), _deploy.common_name(settings)])
+    settings = server.read_settings({**HOST_NETWORK, "name": "a" * 63})
+    assert all(re.fullmatch(r"[a-z0-9-]{1,253}", name) for name in [*server.config_map_names(settings), server.common_name(settings)])
