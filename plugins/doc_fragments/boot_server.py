@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   _input:
     description:
-      - Variables of the role P(serverfarm.ltsp.kubernetes_deploy#role), without the prefix C(kubernetes_deploy_) of their names.
+      - Variables of the role P(serverfarm.ltsp.kubernetes_server#role), without the prefix C(kubernetes_server_) of their names.
       - "Besides them C(servers), a dictionary of the hosts to their addresses, and C(subnets), C(http_port) and C(nbd_port) of the role
         P(serverfarm.ltsp.ltsp_server#role)."
     type: dict

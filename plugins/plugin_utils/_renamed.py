@@ -10,7 +10,31 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Container
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "kubernetes_deploy_affinity": "kubernetes_server_affinity",
+    "kubernetes_deploy_context": "kubernetes_server_context",
+    "kubernetes_deploy_directory": "kubernetes_server_directory",
+    "kubernetes_deploy_exposure": "kubernetes_server_exposure",
+    "kubernetes_deploy_external_ips": "kubernetes_server_external_ips",
+    "kubernetes_deploy_grace_period": "kubernetes_server_grace_period",
+    "kubernetes_deploy_image": "kubernetes_server_image",
+    "kubernetes_deploy_kubeconfig": "kubernetes_server_kubeconfig",
+    "kubernetes_deploy_labels": "kubernetes_server_labels",
+    "kubernetes_deploy_load_balancer_class": "kubernetes_server_load_balancer_class",
+    "kubernetes_deploy_load_balancer_ip": "kubernetes_server_load_balancer_ip",
+    "kubernetes_deploy_name": "kubernetes_server_name",
+    "kubernetes_deploy_namespace": "kubernetes_server_namespace",
+    "kubernetes_deploy_node_selector": "kubernetes_server_node_selector",
+    "kubernetes_deploy_pod_annotations": "kubernetes_server_pod_annotations",
+    "kubernetes_deploy_pull_secrets": "kubernetes_server_pull_secrets",
+    "kubernetes_deploy_replicas": "kubernetes_server_replicas",
+    "kubernetes_deploy_resources": "kubernetes_server_resources",
+    "kubernetes_deploy_rollout_timeout": "kubernetes_server_rollout_timeout",
+    "kubernetes_deploy_service_annotations": "kubernetes_server_service_annotations",
+    "kubernetes_deploy_state": "kubernetes_server_state",
+    "kubernetes_deploy_store": "kubernetes_server_store",
+    "kubernetes_deploy_tolerations": "kubernetes_server_tolerations",
+}
 """Former name to new name. The default of the new one reads the former one."""
 
 REMOVAL = "0.5.0"

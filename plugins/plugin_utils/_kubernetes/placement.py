@@ -26,7 +26,7 @@ def placement(settings: Settings, cluster: Iterable[Mapping[str, t.Any]], farm: 
     if not problems and not fitting:
         rest = f" and {len(obstacles) - _SHOWN} more" if len(obstacles) > _SHOWN else ""
         reasons = "; ".join(f"{name}: {obstacle}" for name, obstacle in sorted(obstacles.items())[:_SHOWN]) or "the cluster has none"
-        problems = [f"no machine of the cluster can carry it ({reasons}{rest}): correct kubernetes_deploy_node_selector, _affinity or _tolerations"]
+        problems = [f"no machine of the cluster can carry it ({reasons}{rest}): correct kubernetes_server_node_selector, _affinity or _tolerations"]
     if not problems:
         problems = _circles(settings, nodes, fitting, boots_from)
     if problems:

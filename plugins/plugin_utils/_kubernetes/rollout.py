@@ -19,11 +19,11 @@ _LAST_LINES = 3
 _BEFORE_START = "(?!FailedScheduling|Unhealthy).*"
 # By words of the container runtime; the first that fits counts.
 _PULL_REMEDIES = (
-    (r"not found|manifest unknown", "the registry has no such image: push it with the playbook serverfarm.ltsp.container, or correct kubernetes_deploy_image"),
+    (r"not found|manifest unknown", "the registry has no such image: push it with the playbook serverfarm.ltsp.container, or correct kubernetes_server_image"),
     (r"x509|certificate", "the machine's container runtime has to trust the registry's certificate authority"),
     (
         r"unauthorized|forbidden|denied|no basic auth|401|403",
-        "name a Secret of type kubernetes.io/dockerconfigjson in the same namespace in kubernetes_deploy_pull_secrets",
+        "name a Secret of type kubernetes.io/dockerconfigjson in the same namespace in kubernetes_server_pull_secrets",
     ),
     (r"dial tcp|no such host|i/o timeout|refused|unreachable|server misbehaving", "the machine does not reach the registry: check name, network and port"),
 )

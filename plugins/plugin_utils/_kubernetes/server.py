@@ -98,7 +98,7 @@ def read_settings(given: Mapping[str, t.Any]) -> Settings:
         try:
             return check(given[name])
         except ValueError as error:
-            problems.append(f"{_VARIABLES.get(name, f'kubernetes_deploy_{name}')}: {error}")
+            problems.append(f"{_VARIABLES.get(name, f'kubernetes_server_{name}')}: {error}")
             return fallback
 
     settings = Settings(
@@ -409,24 +409,24 @@ def _combinations(settings: Settings) -> Iterable[str]:
     if settings.on_host:
         if settings.replicas not in (1, len(settings.servers)):
             yield (
-                f"kubernetes_deploy_replicas: {settings.replicas} pods for {len(settings.servers)} machines ({names}): with host_network each host of "
+                f"kubernetes_server_replicas: {settings.replicas} pods for {len(settings.servers)} machines ({names}): with host_network each host of "
                 "ltsp_kubernetes_servers has one, so leave this variable out, and add or remove hosts"
             )
         for name in ("external_ips", "load_balancer_ip", "load_balancer_class"):
             if getattr(settings, name):
-                yield f"kubernetes_deploy_{name}: with host_network there is no Service: remove it, or set kubernetes_deploy_exposure to load_balancer"
+                yield f"kubernetes_server_{name}: with host_network there is no Service: remove it, or set kubernetes_server_exposure to load_balancer"
         return
     if len(settings.servers) > 1:
         yield (
-            f"kubernetes_deploy_exposure: load_balancer has one address, and ltsp_kubernetes_servers has {len(settings.servers)} hosts ({names}): keep one, "
-            "whose ltsp_server_address is that of the Service, and raise kubernetes_deploy_replicas for more pods"
+            f"kubernetes_server_exposure: load_balancer has one address, and ltsp_kubernetes_servers has {len(settings.servers)} hosts ({names}): keep one, "
+            "whose ltsp_server_address is that of the Service, and raise kubernetes_server_replicas for more pods"
         )
         return
     [(server, wanted)] = settings.servers.items()
     if settings.external_ips and wanted not in settings.external_ips:
         yield (
-            f"kubernetes_deploy_external_ips: {', '.join(settings.external_ips)} has not the address {wanted} at which nodes look for {server}: "
+            f"kubernetes_server_external_ips: {', '.join(settings.external_ips)} has not the address {wanted} at which nodes look for {server}: "
             f"add it, or correct ltsp_server_address of {server}"
         )
     if settings.external_ips and (settings.load_balancer_ip or settings.load_balancer_class):
-        yield "kubernetes_deploy_external_ips: with them there is no load balancer: remove kubernetes_deploy_load_balancer_ip and _load_balancer_class"
+        yield "kubernetes_server_external_ips: with them there is no load balancer: remove kubernetes_server_load_balancer_ip and _load_balancer_class"

@@ -45,7 +45,7 @@ def test_the_example_has_all_settings() -> None:
 
 def test_the_objects_of_the_example() -> None:
     assert [manifest["kind"] for manifest in kubernetes_boot_server.kubernetes_boot_server(SETTINGS)["server"]][-1] == "Deployment"
-    with pytest.raises(AnsibleFilterError, match=r"kubernetes_boot_server: kubernetes_deploy_image: 'a:b' does not say one content"):
+    with pytest.raises(AnsibleFilterError, match=r"kubernetes_boot_server: kubernetes_server_image: 'a:b' does not say one content"):
         kubernetes_boot_server.kubernetes_boot_server({**SETTINGS, "image": "a:b"})
 
 

@@ -95,7 +95,7 @@ def test_selector_and_affinity_choose_as_the_scheduler_does(changes: dict[str, t
 def test_a_taint_has_to_be_tolerated(toleration: dict[str, t.Any]) -> None:
     cluster = [machine("a", "role=db:NoSchedule")]
     assert placed(cluster, tolerations=[toleration]) == ["a"]
-    with pytest.raises(ServerError, match=r"no machine .* \(a: nothing tolerates its taint role=db:NoSchedule\): correct kubernetes_deploy_node_selector"):
+    with pytest.raises(ServerError, match=r"no machine .* \(a: nothing tolerates its taint role=db:NoSchedule\): correct kubernetes_server_node_selector"):
         placed(cluster, tolerations=[{"key": "other", "operator": "Exists"}, {**toleration, "effect": "NoExecute"}])
 
 

@@ -36,7 +36,7 @@ def said(*containers: dict[str, t.Any], events: t.Sequence[dict[str, t.Any]] = (
     [
         ("failed to resolve image: registry.example.org/ltsp@sha256:0: not found", "push it with the playbook serverfarm.ltsp.container"),
         ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "trust the registry's certificate authority"),
-        ("failed to authorize: 401 Unauthorized", "kubernetes_deploy_pull_secrets"),
+        ("failed to authorize: 401 Unauthorized", "kubernetes_server_pull_secrets"),
         ("dial tcp 10.9.0.2:5000: connect: connection refused", "the machine does not reach the registry"),
     ],
 )

@@ -234,7 +234,7 @@ def test_on_the_host_network_each_host_has_a_pod() -> None:
 
 
 def test_all_problems_are_said_at_once() -> None:
-    with pytest.raises(server.ServerError, match=r"_name: .*; kubernetes_deploy_image: .*; ltsp_server_nbd_port: "):
+    with pytest.raises(server.ServerError, match=r"_name: .*; kubernetes_server_image: .*; ltsp_server_nbd_port: "):
         server.read_settings({**HOST_NETWORK, "name": "_", "image": "x", "nbd_port": 0})
 
 

@@ -54,7 +54,7 @@ ltsp_curl_error() {
 # ltsp_fetch NAME: a file that the boot server has for its nodes.
 ltsp_fetch() {
 	ltsp_curl --fail --max-time 15 --output "$ltsp_join_run/$1" "$ltsp_base/$1" && return
-	ltsp_why="$ltsp_base/$1: $(ltsp_curl_error) (is the boot server up, and has playbooks/kubernetes.yml run for it?)"
+	ltsp_why="$ltsp_base/$1: $(ltsp_curl_error) (is the boot server up, and has playbooks/join.yml run for it?)"
 	return 1
 }
 
@@ -76,7 +76,7 @@ ltsp_ask() {
 	esac
 	case $ltsp_port in
 	'' | *[!0-9]*)
-		ltsp_why="$ltsp_base/join.url has '$ltsp_url' and not https://SERVER:PORT/v1/join (does playbooks/kubernetes.yml have to run again?)"
+		ltsp_why="$ltsp_base/join.url has '$ltsp_url' and not https://SERVER:PORT/v1/join (does playbooks/join.yml have to run again?)"
 		return 1
 		;;
 	esac
