@@ -42,7 +42,7 @@ def config_maps(
 ) -> ConfigMaps:
     """Make the ConfigMaps of all nodes; `files` are further ones for all machines."""
     nodes, sections = list(nodes), list(lts_conf)
-    ports = _boot.Ports(settings.http_port, settings.nbd_port)
+    ports = _boot.Ports(settings.ports["http"], settings.ports["nbd"])
     # Machines that nobody knows see no node's own section.
     common_sections = _document(sections)
     own_sections = [{"name": node["name"], "parameters": node["lts_conf"]} for node in nodes if node["lts_conf"]]

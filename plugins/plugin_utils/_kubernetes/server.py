@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import host_name
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._services import SERVICES, Service
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_list
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import address, mapping, summary, text
 
@@ -30,8 +31,6 @@ _IMAGE = re.compile(
 _VARIABLES = {
     "servers": "ltsp_kubernetes_servers",
     "subnets": "ltsp_server_subnets",
-    "http_port": "ltsp_server_http_port",
-    "nbd_port": "ltsp_server_nbd_port",
 }
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _EXPOSURE = "serverfarm.ltsp/exposure"
@@ -69,8 +68,7 @@ class Settings(t.NamedTuple):
     image: str
     servers: dict[str, str]
     subnets: list[str]
-    http_port: int
-    nbd_port: int
+    ports: dict[str, int]
     replicas: int
     node_selector: dict[str, str]
     affinity: dict[str, t.Any]
@@ -94,12 +92,18 @@ def read_settings(given: Mapping[str, t.Any]) -> Settings:
     """Check the role's variables, which may be the text of a survey each, and report everything that is wrong at once."""
     problems: list[str] = []
 
-    def checked(name: str, check: Callable[[t.Any], _T], fallback: _T) -> _T:
+    def noted(variable: str, value: t.Any, check: Callable[[t.Any], _T], fallback: _T) -> _T:
         try:
-            return check(given[name])
+            return check(value)
         except ValueError as error:
-            problems.append(f"{_VARIABLES.get(name, f'kubernetes_server_{name}')}: {error}")
+            problems.append(f"{variable}: {error}")
             return fallback
+
+    def checked(name: str, check: Callable[[t.Any], _T], fallback: _T) -> _T:
+        return noted(_VARIABLES.get(name, f"kubernetes_server_{name}"), given[name], check, fallback)
+
+    def port(service: Service) -> int:
+        return noted(service.variable or f"port of {service.name}", given["ports"].get(service.name, service.port), lambda value: number(value, 1, 65535), 0)
 
     settings = Settings(
         namespace=checked("namespace", _name, ""),
@@ -109,8 +113,7 @@ def read_settings(given: Mapping[str, t.Any]) -> Settings:
         image=checked("image", _image, ""),
         servers=checked("servers", _servers, {}),
         subnets=checked("subnets", lambda value: [text(item, "subnet") for item in to_list(value)], []),
-        http_port=checked("http_port", lambda value: number(value, 1, 65535), 0),
-        nbd_port=checked("nbd_port", lambda value: number(value, 1, 65535), 0),
+        ports={service.name: port(service) for service in SERVICES.values()},
         replicas=checked("replicas", lambda value: number(value, 1, 1000), 0),
         node_selector=checked("node_selector", strings, {}),
         affinity=checked("affinity", mapping, {}),
@@ -205,7 +208,7 @@ def _service_account(settings: Settings) -> Manifest:
 
 def _network_policy(settings: Settings) -> Manifest:
     clients = [{"ipBlock": {"cidr": subnet}} for subnet in settings.subnets]
-    ports = [{"protocol": protocol, "port": port} for _name, protocol, port in _ports(settings)]
+    ports = [{"protocol": service.protocol, "port": port} for service, port in _services(settings)]
     spec = {"podSelector": {"matchLabels": selector(settings)}, "policyTypes": ["Ingress", "Egress"], "ingress": [{"from": clients, "ports": ports}]}
     return manifest(settings, "networking.k8s.io/v1", "NetworkPolicy", spec=spec)
 
@@ -214,7 +217,7 @@ def _service(settings: Settings) -> Manifest:
     spec: dict[str, t.Any] = {
         "type": "ClusterIP" if settings.external_ips else "LoadBalancer",
         "selector": selector(settings),
-        "ports": [{"name": name, "protocol": protocol, "port": port, "targetPort": name} for name, protocol, port in _ports(settings)],
+        "ports": [{"name": service.name, "protocol": service.protocol, "port": port, "targetPort": service.name} for service, port in _services(settings)],
         # Else the daemons would see the cluster's addresses and turn all nodes away, or let everybody in.
         "externalTrafficPolicy": "Local",
         # One boot talks to one pod, also while a rollout has two of them.
@@ -266,7 +269,7 @@ def _pod(settings: Settings) -> dict[str, t.Any]:
         "affinity": affinity(settings),
         "terminationGracePeriodSeconds": settings.grace_period,
         "securityContext": security,
-        "containers": [_container(settings, *port) for port in _ports(settings)],
+        "containers": [_container(settings, service, port) for service, port in _services(settings)],
         "volumes": _volumes(settings),
     }
     if settings.on_host:
@@ -280,11 +283,12 @@ def _pod(settings: Settings) -> dict[str, t.Any]:
     return pod
 
 
-def _container(settings: Settings, name: str, protocol: str, port: int) -> dict[str, t.Any]:
+def _container(settings: Settings, service: Service, port: int) -> dict[str, t.Any]:
+    name = service.name
     mounts: list[dict[str, t.Any]] = [{"name": f"{name}-{directory}", "mountPath": f"/{directory}"} for directory in ("run", "tmp")]
-    if name != "nbd":
+    if service.reads_nodes:
         mounts.append({"name": "nodes", "mountPath": _NODE_FILES, "readOnly": True})
-    opening: dict[str, t.Any] = {"name": name, "containerPort": port, "protocol": protocol}
+    opening: dict[str, t.Any] = {"name": name, "containerPort": port, "protocol": service.protocol}
     security: dict[str, t.Any] = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     if settings.on_host:
         opening["hostPort"] = port
@@ -300,8 +304,8 @@ def _container(settings: Settings, name: str, protocol: str, port: int) -> dict[
         "args": [name],
         "ports": [opening],
         # No liveness probe: a daemon that dies ends its container, and one that is busy must not be killed for it.
-        **_probe(name, port),
-        "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", _last_words(settings, name, port)]}}},
+        **service.probe(name, port),
+        "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", _drain(settings, service, port)]}}},
         "securityContext": security,
         "resources": settings.resources,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -309,35 +313,26 @@ def _container(settings: Settings, name: str, protocol: str, port: int) -> dict[
     }
 
 
-def _probe(name: str, port: int) -> dict[str, t.Any]:
-    """Kubernetes cannot ask a UDP port. Running a program in the container is dear, so that is done until dnsmasq has its port, which it never gives up."""
-    if name == "tftp":
-        bound = ["grep", "-Eq", f"^ *[0-9]+: [0-9A-F]{{8}}:{port:04X} ", "/proc/net/udp"]
-        return {"startupProbe": {"exec": {"command": bound}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60}}
-    return {"readinessProbe": {"tcpSocket": {"port": name}, "periodSeconds": 5, "timeoutSeconds": 5}}
-
-
-def _last_words(settings: Settings, name: str, port: int) -> str:
-    """What a container does before it gets SIGTERM, at most for the grace period; process 1 is the daemon."""
-    commands = [] if settings.on_host else [f"sleep {_ENDPOINT_DELAY}"]
-    if name == "http":
-        commands.append("kill -QUIT 1; while kill -0 1 2>/dev/null; do sleep 1; done")
-    elif name == "nbd":
-        commands.append(f"while grep -Eq '^ *[0-9]+: [0-9A-F]+:{port:04X} [0-9A-F]+:[0-9A-F]+ 01 ' /proc/net/tcp /proc/net/tcp6 2>/dev/null; do sleep 1; done")
-    return "; ".join(commands) or f"sleep {_ENDPOINT_DELAY}"
+def _drain(settings: Settings, service: Service, port: int) -> str:
+    """Give the commands of a container before it gets SIGTERM, which last for the grace period at most."""
+    wait = f"sleep {_ENDPOINT_DELAY}"
+    commands = [] if settings.on_host else [wait]
+    if service.drain:
+        commands.append(service.drain.format(port=port))
+    return "; ".join(commands) or wait
 
 
 def _volumes(settings: Settings) -> list[dict[str, t.Any]]:
     sources: list[dict[str, t.Any]] = [{"configMap": {"name": common_name(settings)}}]
     sources += [{"configMap": {"name": name, "optional": True}} for name in config_map_names(settings)]
     volumes: list[dict[str, t.Any]] = [{"name": "nodes", "projected": {"defaultMode": 0o444, "sources": sources}}]
-    for name, _protocol, _port in _ports(settings):
-        volumes += [{"name": f"{name}-{directory}", "emptyDir": {"medium": "Memory", "sizeLimit": "32Mi"}} for directory in ("run", "tmp")]
+    for service, _port in _services(settings):
+        volumes += [{"name": f"{service.name}-{directory}", "emptyDir": {"medium": "Memory", "sizeLimit": "32Mi"}} for directory in ("run", "tmp")]
     return volumes
 
 
-def _ports(settings: Settings) -> list[tuple[str, str, int]]:
-    return [("tftp", "UDP", 69), ("http", "TCP", settings.http_port), ("nbd", "TCP", settings.nbd_port)]
+def _services(settings: Settings) -> list[tuple[Service, int]]:
+    return [(service, settings.ports[service.name]) for service in SERVICES.values()]
 
 
 def number(value: t.Any, least: int, most: int) -> int:

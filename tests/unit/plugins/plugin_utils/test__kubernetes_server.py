@@ -22,8 +22,7 @@ HOST_NETWORK: dict[str, t.Any] = {
     "image": IMAGE,
     "servers": {"kube-1": "10.9.0.3", "Kube-2.example.org": "10.9.0.4"},
     "subnets": ["10.9.0.0/16"],
-    "http_port": 80,
-    "nbd_port": 10809,
+    "ports": {"tftp": 69, "http": 80, "nbd": 10809},
     "replicas": 2,
     "node_selector": {},
     "affinity": {},
@@ -88,7 +87,7 @@ def test_on_the_host_network_only_low_ports_need_a_right() -> None:
     assert [name for name, context in security.items() if context.get("runAsUser") == 0] == ["tftp", "http"]
     assert security["tftp"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
     assert security["nbd"]["runAsNonRoot"] and security["nbd"]["capabilities"] == {"drop": ["ALL"]}
-    assert containers(HOST_NETWORK, http_port=8080)["http"]["securityContext"]["runAsNonRoot"]
+    assert containers(HOST_NETWORK, ports={"http": 8080})["http"]["securityContext"]["runAsNonRoot"]
 
 
 def test_no_pod_has_a_token_of_the_api() -> None:
@@ -167,7 +166,7 @@ def test_an_annotation_that_says_the_address_says_it_alone(key: str) -> None:
 
 
 def test_only_the_nodes_subnets_reach_the_pods_and_these_reach_nobody() -> None:
-    spec = made("NetworkPolicy", LOAD_BALANCER, subnets="10.9.0.0/16,10.10.0.0/16", http_port="8080")["spec"]
+    spec = made("NetworkPolicy", LOAD_BALANCER, subnets="10.9.0.0/16,10.10.0.0/16", ports={"http": "8080"})["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"] and "egress" not in spec
     [rule] = spec["ingress"]
     assert rule["from"] == [{"ipBlock": {"cidr": "10.9.0.0/16"}}, {"ipBlock": {"cidr": "10.10.0.0/16"}}]
@@ -192,8 +191,7 @@ def test_text_of_a_survey_means_the_same() -> None:
         "pull_secrets": "one,two",
         "tolerations": '[{"key": "a", "operator": "Exists"}]',
         "external_ips": "10.9.0.2",
-        "http_port": "80",
-        "nbd_port": "10809",
+        "ports": {"http": "80", "nbd": "10809"},
         "grace_period": "120",
         "rollout_timeout": "300",
     }
@@ -209,7 +207,7 @@ def test_text_of_a_survey_means_the_same() -> None:
         (HOST_NETWORK, {"exposure": "node_port"}, r"_exposure: 'node_port' is not a way .*: use host_network or load_balancer"),
         (HOST_NETWORK, {"namespace": "LTSP"}, r"_namespace: 'LTSP' is not a name for Kubernetes"),
         (HOST_NETWORK, {"name": "a" * 64}, r"_name: 'a+' is not a name"),
-        (HOST_NETWORK, {"http_port": "eighty"}, r"ltsp_server_http_port: 'eighty' is not a whole number from 1 to 65535"),
+        (HOST_NETWORK, {"ports": {"http": "eighty"}}, r"ltsp_server_http_port: 'eighty' is not a whole number from 1 to 65535"),
         (HOST_NETWORK, {"labels": {"app.kubernetes.io/name": "x"}}, r"_labels: the label app\.kubernetes\.io/name is set by the role"),
         (HOST_NETWORK, {"replicas": 3}, r"_replicas: 3 pods for 2 machines"),
         (HOST_NETWORK, {"load_balancer_class": "x"}, r"_load_balancer_class: with host_network there is no Service"),
@@ -235,7 +233,7 @@ def test_on_the_host_network_each_host_has_a_pod() -> None:
 
 def test_all_problems_are_said_at_once() -> None:
     with pytest.raises(server.ServerError, match=r"_name: .*; kubernetes_server_image: .*; ltsp_server_nbd_port: "):
-        server.read_settings({**HOST_NETWORK, "name": "_", "image": "x", "nbd_port": 0})
+        server.read_settings({**HOST_NETWORK, "name": "_", "image": "x", "ports": {"nbd": 0}})
 
 
 TABLE = """\
