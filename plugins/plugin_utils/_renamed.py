@@ -32,7 +32,6 @@ RENAMED: dict[str, str] = {
     "kubernetes_deploy_rollout_timeout": "kubernetes_server_rollout_timeout",
     "kubernetes_deploy_service_annotations": "kubernetes_server_service_annotations",
     "kubernetes_deploy_state": "kubernetes_server_state",
-    "kubernetes_deploy_store": "kubernetes_server_store",
     "kubernetes_deploy_tolerations": "kubernetes_server_tolerations",
 }
 """Former name to new name. The default of the new one reads the former one."""

@@ -51,7 +51,7 @@ def config_maps(
     resolved = _lts_conf.resolved_files(document, [{"hostname": node["name"], "ip": node["ip"], "macs": node["macs"]} for node in nodes])
     common = {name: boot.pop(name).decode() for name in sorted(boot) if name.startswith(f"{_boot.DEFAULT}.")}
     common.update(files or {}, **{"lts.conf": common_sections.text()})
-    names = config_map_names(settings)
+    names = config_map_names(settings.name)
     shards: dict[str, dict[str, str]] = {}
     for node in nodes:
         data = shards.setdefault(names[shard_of(node["name"])], {})
@@ -59,7 +59,7 @@ def config_maps(
             for suffix in _boot.SUFFIXES:
                 data[mac_dashes(mac) + suffix] = boot[mac_dashes(mac) + suffix].decode()
             data[f"{mac_dashes(mac)}.conf"] = resolved[f"{mac_dashes(mac)}.conf"].decode()
-    maps = {common_name(settings): common, **dict(sorted(shards.items()))}
+    maps = {common_name(settings.name): common, **dict(sorted(shards.items()))}
     problems = [problem for name, data in maps.items() for problem in _too_large(name, data)]
     if problems:
         raise ServerError(summary(problems))

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 import yaml
 
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import common_name, config_map_names
+
 
 class _Dumper(yaml.SafeDumper):
     """Text of several lines as a block, and nothing twice by reference."""
@@ -32,6 +34,19 @@ def manifest_text(manifest: Mapping[str, t.Any]) -> str:
     plain = json.loads(json.dumps(manifest))
     text: str = yaml.dump(plain, Dumper=_Dumper, explicit_start=True, sort_keys=False, width=2**31, allow_unicode=True)
     return text
+
+
+def file_name(kind: str, name: str) -> str:
+    """Name the file of an object. `kubectl apply -f DIRECTORY` goes by the alphabet, and the namespace has to exist first."""
+    return f"{'00-' if kind == 'Namespace' else ''}{kind.lower()}-{name}.yaml"
+
+
+def stale_files(wanted: Iterable[str], namespace: str, name: str, kinds: Iterable[str]) -> list[str]:
+    """Name the files of objects, of these kinds, that a boot server may have had and that are not wanted, as KIND/NAME. Its namespace goes with all others."""
+    kept = {file_name(*each.split("/")) for each in wanted}
+    files = [file_name("ConfigMap", each) for each in (common_name(name), *config_map_names(name))] + [file_name(kind, name) for kind in kinds]
+    stale = [each for each in files if each not in kept]
+    return stale if kept else [file_name("Namespace", namespace), *stale]
 
 
 def digests(manifests: Iterable[Mapping[str, t.Any]]) -> dict[str, str]:

@@ -29,6 +29,16 @@ _PULL_REMEDIES = (
 )
 
 
+def is_rolled_out(deployment: Object) -> bool:
+    """Tell whether all pods are new and ready and the old ones have gone, as `kubectl rollout status` sees it."""
+    if not deployment:
+        return False
+    status = deployment.get("status") or {}
+    counts = [status.get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
+    wanted = deployment["spec"]["replicas"]
+    return status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1) and counts == [wanted] * 3
+
+
 def rollout_problems(deployment: Object, pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
     """Say of each pod that is not ready what it waits for; of no pod at all why there is none."""
     said = _Warnings(events)

@@ -32,6 +32,8 @@ _VARIABLES = {
     "servers": "ltsp_kubernetes_servers",
     "subnets": "ltsp_server_subnets",
 }
+# The variables that give the address of a boot server, the first that is set.
+_ADDRESSES = ("ltsp_server_address", "ansible_host")
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _EXPOSURE = "serverfarm.ltsp/exposure"
 _USER = 65532
@@ -160,14 +162,14 @@ def object_labels(settings: Settings) -> dict[str, str]:
     return {**settings.labels, **selector(settings), _MANAGED_BY: MANAGER}
 
 
-def config_map_names(settings: Settings) -> list[str]:
-    """Names of the ConfigMaps with the files of nodes, those that may not be there included."""
-    return [f"{settings.name}-nodes-{shard:02x}" for shard in range(SHARDS)]
+def config_map_names(name: str) -> list[str]:
+    """Name the ConfigMaps with the files of nodes of the boot server `name`; those without a node do not exist."""
+    return [f"{name}-nodes-{shard:02x}" for shard in range(SHARDS)]
 
 
-def common_name(settings: Settings) -> str:
-    """Name of the ConfigMap with the files for all machines."""
-    return f"{settings.name}-common"
+def common_name(name: str) -> str:
+    """Name the ConfigMap with the files for all machines of the boot server `name`."""
+    return f"{name}-common"
 
 
 def affinity(settings: Settings) -> dict[str, t.Any]:
@@ -190,6 +192,11 @@ def affinity(settings: Settings) -> dict[str, t.Any]:
 def service_address(settings: Settings) -> str:
     """Give the address that the Service has to get."""
     return settings.load_balancer_ip or next(iter(settings.servers.values()))
+
+
+def server_addresses(hostvars: Mapping[str, t.Any], hosts: Iterable[str]) -> dict[str, str]:
+    """Return the address at which nodes reach each boot server, or "" where the inventory has none."""
+    return {host: next((address for address in map(hostvars[host].get, _ADDRESSES) if address), "") for host in hosts}
 
 
 def machine_names(host: str) -> list[str]:
@@ -323,8 +330,8 @@ def _drain(settings: Settings, service: Service, port: int) -> str:
 
 
 def _volumes(settings: Settings) -> list[dict[str, t.Any]]:
-    sources: list[dict[str, t.Any]] = [{"configMap": {"name": common_name(settings)}}]
-    sources += [{"configMap": {"name": name, "optional": True}} for name in config_map_names(settings)]
+    sources: list[dict[str, t.Any]] = [{"configMap": {"name": common_name(settings.name)}}]
+    sources += [{"configMap": {"name": name, "optional": True}} for name in config_map_names(settings.name)]
     volumes: list[dict[str, t.Any]] = [{"name": "nodes", "projected": {"defaultMode": 0o444, "sources": sources}}]
     for service, _port in _services(settings):
         volumes += [{"name": f"{service.name}-{directory}", "emptyDir": {"medium": "Memory", "sizeLimit": "32Mi"}} for directory in ("run", "tmp")]

@@ -129,7 +129,7 @@ def test_5000_nodes_fill_their_objects_by_a_fifth_at_most(farm: list[dict[str, t
 
 
 def test_every_config_map_is_one_that_the_pods_name() -> None:
-    names = {server.common_name(SETTINGS), *server.config_map_names(SETTINGS)}
+    names = {server.common_name(SETTINGS.name), *server.config_map_names(SETTINGS.name)}
     assert set(data([node(number) for number in range(500)])) == names
 
 

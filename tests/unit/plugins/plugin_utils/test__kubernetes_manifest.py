@@ -8,7 +8,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.manifest import digests, manifest_text
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.manifest import digests, file_name, manifest_text, stale_files
 
 
 class Text(str):
@@ -45,3 +45,18 @@ def test_digests_change_with_the_object_and_not_with_the_order() -> None:
     assert name == "ConfigMap/web"
     assert digests([dict(reversed(CONFIG_MAP.items()))]) == {name: digest}
     assert digests([{**CONFIG_MAP, "data": {}}]) != {name: digest}
+
+
+def test_the_namespace_is_the_first_file() -> None:
+    names = [file_name("ConfigMap", "ltsp-common"), file_name("Namespace", "zoo"), file_name("ServiceAccount", "ltsp")]
+    assert sorted(names) == ["00-namespace-zoo.yaml", "configmap-ltsp-common.yaml", "serviceaccount-ltsp.yaml"]
+
+
+def test_the_files_of_this_boot_server_that_are_not_wanted_are_stale() -> None:
+    kinds = ["Deployment", "NetworkPolicy", "Service"]
+    stale = stale_files(["ConfigMap/ltsp-common", "ConfigMap/ltsp-nodes-0a", "Deployment/ltsp"], "zoo", "ltsp", kinds)
+    assert {"configmap-ltsp-nodes-00.yaml", "networkpolicy-ltsp.yaml", "service-ltsp.yaml"} < set(stale)
+    assert len(stale) == 63 + 2
+    every = stale_files([], "zoo", "ltsp", kinds)
+    assert every[0] == "00-namespace-zoo.yaml"
+    assert set(every) > {*stale, "configmap-ltsp-common.yaml", "deployment-ltsp.yaml"}

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.rollout import rollout_problems, rollout_report
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.rollout import is_rolled_out, rollout_problems, rollout_report
 
 NAME = "ltsp-server-5d7fdd4bdb-f248s"
 DEPLOYMENT: dict[str, t.Any] = {"metadata": {"name": "ltsp-server"}, "status": {"conditions": []}}
@@ -128,3 +128,25 @@ def test_the_report_is_one_text() -> None:
     assert rollout_report(DEPLOYMENT, [pod(name="b"), pod(name="a")], []).startswith(
         "pod a on kube-1: kubelet has said nothing of it yet: is the machine Ready?; pod b"
     )
+
+
+ROLLED_OUT: dict[str, t.Any] = {
+    "metadata": {"name": "ltsp-server", "generation": 3},
+    "spec": {"replicas": 2},
+    "status": {"observedGeneration": 3, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2},
+}
+
+
+def test_a_deployment_is_rolled_out_when_its_pods_are_new_and_ready_and_no_others_are_left() -> None:
+    assert is_rolled_out(ROLLED_OUT)
+    assert is_rolled_out({**ROLLED_OUT, "status": {**ROLLED_OUT["status"], "observedGeneration": 4}})
+
+
+@pytest.mark.parametrize("change", [{"observedGeneration": 2}, {"updatedReplicas": 1}, {"replicas": 3}, {"availableReplicas": 1}])
+def test_a_deployment_is_not_rolled_out_before(change: dict[str, int]) -> None:
+    assert not is_rolled_out({**ROLLED_OUT, "status": {**ROLLED_OUT["status"], **change}})
+
+
+@pytest.mark.parametrize("deployment", [{}, {**ROLLED_OUT, "status": {}}, {"metadata": {}, "spec": {"replicas": 1}, "status": None}])
+def test_a_deployment_without_a_status_is_not_rolled_out(deployment: dict[str, t.Any]) -> None:
+    assert not is_rolled_out(deployment)

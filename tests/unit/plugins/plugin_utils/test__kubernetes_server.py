@@ -269,4 +269,11 @@ def test_tftp_is_ready_when_its_port_is_open(tmp_path: t.Any) -> None:
 
 def test_names_of_config_maps_are_names_of_objects() -> None:
     settings = server.read_settings({**HOST_NETWORK, "name": "a" * 63})
-    assert all(re.fullmatch(r"[a-z0-9-]{1,253}", name) for name in [*server.config_map_names(settings), server.common_name(settings)])
+    assert all(re.fullmatch(r"[a-z0-9-]{1,253}", name) for name in [*server.config_map_names(settings.name), server.common_name(settings.name)])
+
+
+def test_the_address_of_a_server_is_the_one_for_nodes_or_that_for_ansible() -> None:
+    both = {"ltsp_server_address": "10.9.0.2", "ansible_host": "a.example.org"}
+    hostvars: dict[str, dict[str, str]] = {"a": both, "b": {"ltsp_server_address": "", "ansible_host": "10.9.0.3"}, "c": {}}
+    assert server.server_addresses(hostvars, ["b", "a"]) == {"b": "10.9.0.3", "a": "10.9.0.2"}
+    assert server.server_addresses(hostvars, ["c"]) == {"c": ""}
