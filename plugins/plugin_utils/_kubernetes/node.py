@@ -364,6 +364,7 @@ def _some(names: list[str]) -> str:
 
 
 def _skew(version: Version, control_plane: str) -> Iterator[str]:
+    """Judge as check_versions of roles/kubernetes_join/files/ltsp_join.py, by the same table of test cases."""
     cluster = reported_version(control_plane)
     if cluster is None:
         return

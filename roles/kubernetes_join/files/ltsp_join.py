@@ -144,8 +144,8 @@ def parse_version(text: str) -> tuple[int, int]:
 
 
 def check_versions(node: tuple[int, int], control_plane: tuple[int, int]) -> None:
-    """Refuse a node whose kubelet or kubeadm cannot work with the control plane."""
-    said = f"the node has Kubernetes {node[0]}.{node[1]}, the control plane {control_plane[0]}.{control_plane[1]}"
+    """Refuse a node whose kubelet or kubeadm cannot work with the control plane, as _kubernetes/node.py judges when the image is built."""
+    versions = f"the node has Kubernetes {node[0]}.{node[1]}, the control plane {control_plane[0]}.{control_plane[1]}"
     older = 3 if node >= (1, 25) else 2
     problem = ""
     if node > control_plane:
@@ -155,7 +155,7 @@ def check_versions(node: tuple[int, int], control_plane: tuple[int, int]) -> Non
     elif node < (1, 31) <= control_plane:
         problem = "kubeadm before 1.31 cannot read the cluster's configuration: build an image with 1.31 or newer"
     if problem:
-        raise Refused(http.HTTPStatus.BAD_REQUEST, f"{said}: {problem}")
+        raise Refused(http.HTTPStatus.BAD_REQUEST, f"{versions}: {problem}")
 
 
 def check_socket(text: str) -> str:

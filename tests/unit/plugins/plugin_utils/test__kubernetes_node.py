@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import stat
 import typing as t
@@ -12,6 +13,7 @@ import pytest
 
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.node import NodeError, Plan, parse_version, plan_node, reported_version
 
+VERSION_SKEW_CASES = json.loads((pathlib.Path(__file__).parents[2] / "version_skew_cases.json").read_text(encoding="utf-8"))
 RUNTIME = pathlib.Path(__file__).parents[4] / "roles" / "kubernetes_node" / "files" / "runtime"
 SETTINGS: dict[str, t.Any] = {
     "version": "1.36.3",
@@ -253,6 +255,19 @@ ACCEPTED: list[dict[str, t.Any]] = [
 @pytest.mark.parametrize("case", ACCEPTED, ids=[str(case)[:60] for case in ACCEPTED])
 def test_what_works_is_accepted(case: dict[str, t.Any]) -> None:
     plan(**case)
+
+
+SKEWS = {"newer": "is newer than the control plane", "older": "is too old for the control plane", "kubeadm": "cannot read the configuration"}
+
+
+@pytest.mark.parametrize("case", VERSION_SKEW_CASES, ids=[case["name"] for case in VERSION_SKEW_CASES])
+def test_the_version_skew_is_judged_as_by_ltsp_join(case: dict[str, str]) -> None:
+    message = ""
+    try:
+        plan(version=case["node"], control_plane=f"v{case['control_plane']}.9")
+    except NodeError as error:
+        message = str(error)
+    assert [problem for problem, words in SKEWS.items() if words in message] == [problem for problem in [case["problem"]] if problem]
 
 
 def test_all_problems_are_said_at_once_and_not_every_node() -> None:
