@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a boot server on Kubernetes: what each node boots and its lts.conf, spread over ConfigMaps."""
+"""The files of a boot server on Kubernetes, boot files and lts.conf of each node, spread over ConfigMaps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMIT = 1024 * 1024
 
 
 class ConfigMaps(t.NamedTuple):
-    """The ConfigMaps, and what is right in lts.conf and yet hardly meant."""
+    """The ConfigMaps, and advice about lts.conf."""
 
     manifests: list[Manifest]
     advice: str
@@ -43,7 +43,7 @@ def config_maps(
     """Make the ConfigMaps of all nodes; `files` are further ones for all machines."""
     nodes, sections = list(nodes), list(lts_conf)
     ports = _boot.Ports(settings.ports["http"], settings.ports["nbd"])
-    # Machines that nobody knows see no node's own section.
+    # Unknown machines do not see the sections of nodes.
     common_sections = _document(sections)
     own_sections = [{"name": node["name"], "parameters": node["lts_conf"]} for node in nodes if node["lts_conf"]]
     document = _document([*sections, *own_sections])
@@ -73,18 +73,18 @@ def config_maps(
 def refuse_missing_images(
     settings: Settings, nodes: Iterable[Mapping[str, t.Any]], default: Mapping[str, t.Any] | None, images: Iterable[Mapping[str, t.Any]]
 ) -> None:
-    """A node of these servers whose image is not in the container image would not boot."""
-    there = [{"name": image["name"], "current": image["current"], "versions": [{"version": version} for version in image["versions"]]} for image in images]
+    """Refuse nodes of these servers whose image is not in the container image: they would not boot."""
+    available = [{"name": image["name"], "current": image["current"], "versions": [{"version": version} for version in image["versions"]]} for image in images]
     nodes, problems = list(nodes), []
     for server in settings.servers:
-        problems += [problem for problem in _boot.missing_images(nodes, default, there, server) if problem not in problems]
+        problems += [problem for problem in _boot.missing_images(nodes, default, available, server) if problem not in problems]
         default = None
     if problems:
-        raise ServerError(f"{settings.image} lacks what is to be booted from it: {summary(problems)}; then run the playbook serverfarm.ltsp.container again")
+        raise ServerError(f"{settings.image} lacks images that nodes boot from it: {summary(problems)}; then run the playbook serverfarm.ltsp.container again")
 
 
 def shard_of(node: str) -> int:
-    """Say in which ConfigMap the files of a node are: its own name decides and no other node's."""
+    """Return the number of the ConfigMap with the files of a node. It depends on this node's name alone."""
     return hashlib.sha256(node.encode()).digest()[0] % SHARDS
 
 

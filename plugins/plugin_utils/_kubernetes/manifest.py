@@ -16,7 +16,7 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server
 
 
 class _Dumper(yaml.SafeDumper):
-    """Text of several lines as a block, and nothing twice by reference."""
+    """YAML with text of several lines as a block, and without references."""
 
     def ignore_aliases(self, data: t.Any) -> bool:
         return True
@@ -30,7 +30,7 @@ _Dumper.add_representer(str, _text)
 
 
 def manifest_text(manifest: Mapping[str, t.Any]) -> str:
-    """Write an object as YAML. Ansible's own kinds of text and numbers become plain ones on the way."""
+    """Write an object as YAML. JSON in between turns Ansible's own types of text and numbers into plain ones."""
     plain = json.loads(json.dumps(manifest))
     text: str = yaml.dump(plain, Dumper=_Dumper, explicit_start=True, sort_keys=False, width=2**31, allow_unicode=True)
     return text
@@ -50,7 +50,7 @@ def stale_files(wanted: Iterable[str], namespace: str, name: str, kinds: Iterabl
 
 
 def digests(manifests: Iterable[Mapping[str, t.Any]]) -> dict[str, str]:
-    """Name each object by its kind and name, and say what is in it by a digest."""
+    """Return the digest of each object by KIND/NAME."""
     return {
         f"{manifest['kind']}/{manifest['metadata']['name']}": hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         for manifest in manifests

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an image needs to be a Kubernetes node, and which combinations cannot work."""
+"""The contents of an image for a Kubernetes node, and the combinations that cannot work."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _UNITS = [
     "kubernetes-join.service",
     "kubernetes-leave.service",
 ]
-# By engine, and whether there is something between it and kubelet.
+# By engine, and whether cri-dockerd stands between engine and kubelet.
 _CRI_SOCKETS = {
     ("containerd", False): "unix:///run/containerd/containerd.sock",
     ("docker", True): "unix:///run/cri-dockerd.sock",
@@ -45,21 +45,21 @@ _CRI_SOCKETS = {
 _UNIFIED = "systemd.unified_cgroup_hierarchy"
 _SHOWN_NODES = 5
 
-# containerd of a distribution that another version of kubelet may be too new for, and where systemd still begins with cgroup v1.
+# The containerd of each suite, which may be too old for a kubelet, and the suites whose systemd starts with cgroup v1.
 _CONTAINERD = {"bullseye": (1, 4), "bookworm": (1, 6), "trixie": (1, 7)}
 _CGROUP_V1_SUITES = ("stretch", "buster", "bionic", "focal")
-# Which containerd a kubelet needs: it dropped the older interface CRI v1alpha2, then its fallback for what does not tell its cgroup driver.
+# The containerd that kubelet needs from a minor on: 1.26 dropped CRI v1alpha2, 1.37 the fallback for a runtime that does not tell its cgroup driver.
 _NEEDS_CONTAINERD = ((37, (2, 0)), (26, (1, 6)))
-# Where docker.io comes without its command.
+# The suites in which docker.io comes without the command docker.
 _DOCKER_CLI_SUITES = ("trixie", "forky", "sid")
 
 
 class NodeError(Exception):
-    """What is asked for cannot work; the message names variable, value and remedy."""
+    """The variables cannot work; the message names variable, value and remedy."""
 
 
 class Version(t.NamedTuple):
-    """A version of Kubernetes; without a patch the newest one of the minor is meant."""
+    """A version of Kubernetes. Without a patch it is the newest one of the minor."""
 
     minor: int
     patch: t.Optional[int]
@@ -68,16 +68,16 @@ class Version(t.NamedTuple):
         return f"1.{self.minor}" if self.patch is None else f"1.{self.minor}.{self.patch}"
 
     def pin(self) -> str:
-        """Say it as apt takes it; the revision of a package does not matter."""
+        """Return the version pattern for apt, of any revision of the package."""
         return f"{self}.*" if self.patch is None else f"{self}-*"
 
     def includes(self, other: Version) -> bool:
-        """Tell whether `other` is what was asked for."""
+        """Tell whether `other` fits this version."""
         return self.minor == other.minor and self.patch in (None, other.patch)
 
 
 class Image(t.NamedTuple):
-    """A container image of the node: an archive on the controller, or what is fetched from where under which name."""
+    """A container image of the node: an archive on the controller, or a name and the source in a registry."""
 
     path: str
     archive: str = ""
@@ -86,7 +86,7 @@ class Image(t.NamedTuple):
 
 
 class Plan(t.TypedDict):
-    """What the role builds in; packages, files, builds and commands are as ltsp_image takes them."""
+    """The contents that the role adds; packages, files, builds and commands are as ltsp_image takes them."""
 
     engine: str
     shim: bool
@@ -108,7 +108,7 @@ def plan_node(
     kubelet: str = "",
     exists: Callable[[str], bool] = os.path.isfile,
 ) -> Plan:
-    """Check the role's variables against each other, the nodes, the control plane's version and what the directory's kubelet says of itself."""
+    """Check the role's variables against each other, the nodes, and the versions of the control plane and of the directory's kubelet."""
     problems: list[str] = []
 
     def checked(name: str, check: Callable[[t.Any], t.Any]) -> t.Any:
@@ -188,11 +188,11 @@ def _builds(images: list[Image]) -> list[dict[str, t.Any]]:
 def _commands(settings: Mapping[str, t.Any], shim: bool, disabled: list[str]) -> list[dict[str, list[str]]]:
     commands: list[list[str]] = []
     if settings["source"] == "directory":
-        # Network add-ons bring plugins of their own to this place, and some engines know no other.
+        # Network add-ons put their plugins into this directory, and some engines read no other.
         commands.append(["sh", "-c", f"mkdir -p {_PLUGINS} && ln -sf -t {_PLUGINS} /usr/lib/cni/*"])
     else:
         commands.append(["apt-mark", "hold", *PROGRAMS, *_COMPANIONS])
-        # kubeadm starts it, when there is something to start it with.
+        # kubeadm starts kubelet after it has written its configuration.
         commands.append(["systemctl", "disable", "kubelet.service"])
     # kubeadm checks the kernel's configuration, and the image leaves /boot out.
     copy = 'for config in /boot/config-*; do [ ! -e "$config" ] || cp "$config" "/usr/lib/modules/${config#/boot/config-}/config"; done'
@@ -211,7 +211,7 @@ def _commands(settings: Mapping[str, t.Any], shim: bool, disabled: list[str]) ->
 
 
 def parse_version(value: t.Any) -> Version:
-    """Take 1.36 or 1.36.3 as text: as a number 1.30 would be 1.3."""
+    """Read 1.36 or 1.36.3. It has to be text, because the number 1.30 is 1.3."""
     match = _VERSION.fullmatch(text(value, "version"))
     if not match:
         raise ValueError(f"{value!r} is not a version of Kubernetes: write a minor as in '1.36', or an exact version as in '1.36.3'")
@@ -219,7 +219,7 @@ def parse_version(value: t.Any) -> Version:
 
 
 def reported_version(value: str) -> t.Optional[Version]:
-    """Read what a program says of itself, with the suffix of a vendor perhaps; None when it says something else or nothing."""
+    """Read the output of a program's --version, maybe with the suffix of a vendor; None for any other text."""
     match = _REPORTED_VERSION.fullmatch(value.strip())
     return Version(int(match[1]), int(match[2])) if match else None
 
@@ -301,10 +301,10 @@ def _sources(settings: Mapping[str, t.Any], exists: Callable[[str], bool]) -> It
 
 
 def _binaries(version: Version, settings: Mapping[str, t.Any], kubelet: str) -> Iterator[str]:
-    said = reported_version(kubelet)
-    if settings["source"] == "directory" and said and not version.includes(said):
+    found = reported_version(kubelet)
+    if settings["source"] == "directory" and found and not version.includes(found):
         yield (
-            f"kubernetes_node_directory: {settings['directory']}/kubelet is {said} and kubernetes_node_version is {version}: "
+            f"kubernetes_node_directory: {settings['directory']}/kubelet is {found} and kubernetes_node_version is {version}: "
             "set the version to that of the binaries, or put the others there"
         )
 
@@ -359,8 +359,8 @@ def _is_unified(arguments: Iterable[str], default: bool) -> bool:
 
 
 def _some(names: list[str]) -> str:
-    rest = len(names) - _SHOWN_NODES
-    return ", ".join(names[:_SHOWN_NODES]) + (f" and {rest} more" if rest > 0 else "")
+    hidden = len(names) - _SHOWN_NODES
+    return ", ".join(names[:_SHOWN_NODES]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 def _skew(version: Version, control_plane: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which machines of a cluster may carry a boot server, and whether a farm that is switched on gets one of them up."""
+"""The machines of a cluster that may carry a boot server, one of which has to start before the farm does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import summary
 
 _SHOWN = 5
-# Taints of a state that passes: a machine that is cordoned or away for an hour stays the right one.
+# Taints of a passing state. A machine that is cordoned or not ready for an hour still fits.
 _PASSING = "node.kubernetes.io/"
 
 
@@ -24,9 +24,9 @@ def placement(settings: Settings, cluster: Iterable[Mapping[str, t.Any]], farm: 
     fitting = sorted(name for name, obstacle in obstacles.items() if not obstacle)
     problems = _unfit_hosts(settings, nodes, obstacles) if settings.on_host else []
     if not problems and not fitting:
-        rest = f" and {len(obstacles) - _SHOWN} more" if len(obstacles) > _SHOWN else ""
+        more = f" and {len(obstacles) - _SHOWN} more" if len(obstacles) > _SHOWN else ""
         reasons = "; ".join(f"{name}: {obstacle}" for name, obstacle in sorted(obstacles.items())[:_SHOWN]) or "the cluster has none"
-        problems = [f"no machine of the cluster can carry it ({reasons}{rest}): correct kubernetes_server_node_selector, _affinity or _tolerations"]
+        problems = [f"no machine of the cluster can carry it ({reasons}{more}): correct kubernetes_server_node_selector, _affinity or _tolerations"]
     if not problems:
         problems = _circles(settings, nodes, fitting, boots_from)
     if problems:
@@ -37,11 +37,11 @@ def placement(settings: Settings, cluster: Iterable[Mapping[str, t.Any]], farm: 
 def _unfit_hosts(settings: Settings, nodes: list[Mapping[str, t.Any]], obstacles: Mapping[str, str]) -> list[str]:
     """Each host of the inventory has to be a Node that can carry its server."""
     problems = []
-    there = sorted(obstacles)
+    known = sorted(obstacles)
     for server in settings.servers:
         found = [node["metadata"]["name"] for node in nodes if _is(node, server)]
         if not found:
-            names = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
+            names = ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
             problems.append(
                 f"{server} of ltsp_kubernetes_servers is no Node of the cluster, which has {names or 'none'}: with host_network a server's inventory name is "
                 f"the Node's name (label {HOSTNAME}), as it is or up to the first dot"
@@ -52,7 +52,7 @@ def _unfit_hosts(settings: Settings, nodes: list[Mapping[str, t.Any]], obstacles
 
 
 def _circles(settings: Settings, nodes: list[Mapping[str, t.Any]], fitting: list[str], boots_from: Mapping[str, str]) -> list[str]:
-    """Find what stays dark when everything was switched off: machines that wait for a boot server which waits for them."""
+    """Find boot servers that would not start after a power cut, because each waits for a machine that waits for it."""
     advice = "after a power cut none would start: let a machine with a disk of its own, or one that boots from another server, carry it"
     if not settings.on_host:
         if all(_source(node, boots_from) for node in nodes if node["metadata"]["name"] in fitting):
@@ -66,8 +66,8 @@ def _circles(settings: Settings, nodes: list[Mapping[str, t.Any]], fitting: list
         if not started:
             break
         running |= started
-    dark = [f"{server} boots from {waiting[server]}" for server in settings.servers if server not in running]
-    return [f"boot servers wait for each other or for themselves ({', '.join(dark)}), and {advice}"] if dark else []
+    waiting_servers = [f"{server} boots from {waiting[server]}" for server in settings.servers if server not in running]
+    return [f"boot servers wait for each other or for themselves ({', '.join(waiting_servers)}), and {advice}"] if waiting_servers else []
 
 
 def _is(node: Mapping[str, t.Any], host: str) -> bool:
@@ -79,7 +79,7 @@ def _source(node: Mapping[str, t.Any], boots_from: Mapping[str, str]) -> str | N
 
 
 def _obstacle(settings: Settings, node: Mapping[str, t.Any]) -> str:
-    """Why the scheduler would never put the pod there, or nothing."""
+    """Return the reason why the scheduler would never choose this Node, or ""."""
     labels = _labels(node)
     for key, value in settings.node_selector.items():
         if labels.get(key) != value:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why the pods of a Deployment do not start, from what Kubernetes says about them."""
+"""The state of a rollout, and the reasons why pods do not start."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Object = Mapping[str, t.Any]
 
 _STARTING = ("ContainerCreating", "PodInitializing")
 _LAST_LINES = 3
-# Reasons of warnings about a pod that has its machine and no container yet.
+# Reasons of warnings about a pod that has a machine and no container yet.
 _BEFORE_START = "(?!FailedScheduling|Unhealthy).*"
-# By words of the container runtime; the first that fits counts.
+# Remedies by messages of the container runtime. The first match counts.
 _PULL_REMEDIES = (
     (r"not found|manifest unknown", "the registry has no such image: push it with the playbook serverfarm.ltsp.container, or correct kubernetes_server_image"),
     (r"x509|certificate", "the machine's container runtime has to trust the registry's certificate authority"),
@@ -40,15 +40,15 @@ def is_rolled_out(deployment: Object) -> bool:
 
 
 def rollout_problems(deployment: Object, pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
-    """Say of each pod that is not ready what it waits for; of no pod at all why there is none."""
-    said = _Warnings(events)
+    """Give the reason of each pod that is not ready, or the reason why there is no pod."""
+    warnings = _Warnings(events)
     existing = list(pods)
     problems: list[str] = []
     for pod in sorted(existing, key=_name):
         if pod["metadata"].get("deletionTimestamp"):
             problems.append(f"pod {_name(pod)}{_where(pod)} is still ending: it serves nodes until {pod['metadata']['deletionTimestamp']} at the latest")
         elif not _is_ready(pod):
-            problems += [f"pod {_name(pod)}{_where(pod)}: {problem}" for problem in _pod_problems(pod, said)]
+            problems += [f"pod {_name(pod)}{_where(pod)}: {problem}" for problem in _pod_problems(pod, warnings)]
     failure = _condition(deployment, "ReplicaFailure")
     if failure.get("status") == "True":
         problems.insert(0, f"no pod can be made: {_forbidden(failure.get('message', ''))}")
@@ -62,11 +62,11 @@ def rollout_problems(deployment: Object, pods: Iterable[Object], events: Iterabl
 
 
 def rollout_report(deployment: Object, pods: Iterable[Object], events: Iterable[Object]) -> str:
-    """Say it in one text; what holds for many pods is said of the first ones."""
+    """Give the first reasons in one text."""
     return summary(rollout_problems(deployment, pods, events))
 
 
-def _pod_problems(pod: Object, said: _Warnings) -> Iterator[str]:
+def _pod_problems(pod: Object, warnings: _Warnings) -> Iterator[str]:
     status = pod.get("status", {})
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
@@ -75,27 +75,27 @@ def _pod_problems(pod: Object, said: _Warnings) -> Iterator[str]:
     if status.get("phase") == "Failed":
         yield f"it failed: {status.get('reason', '')} {status.get('message', '')}".rstrip()
         return
-    warning = said.last(_name(pod), _BEFORE_START)
-    problems = [problem for container in status.get("containerStatuses") or [] for problem in _container_problems(container, _name(pod), said)]
+    warning = warnings.last(_name(pod), _BEFORE_START)
+    problems = [problem for container in status.get("containerStatuses") or [] for problem in _container_problems(container, _name(pod), warnings)]
     if problems:
         yield from dict.fromkeys(problems)
     elif warning:
         yield warning
     elif not status.get("containerStatuses"):
-        yield "kubelet has said nothing of it yet: is the machine Ready?"
+        yield "kubelet has reported nothing about it yet: is the machine Ready?"
     else:
         yield "its containers are being made"
 
 
-def _container_problems(container: Object, pod: str, said: _Warnings) -> Iterator[str]:
+def _container_problems(container: Object, pod: str, warnings: _Warnings) -> Iterator[str]:
     name, state = container["name"], container.get("state") or {}
     waiting = state.get("waiting") or {}
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
     if "Pull" in waiting.get("reason", "") or waiting.get("reason") == "InvalidImageName":
         message = waiting.get("message", "")
-        # The second time kubelet says only that it waits; why, it said in an event.
+        # After the second failure the message only says that kubelet waits. The reason is in an event.
         if waiting["reason"] == "ImagePullBackOff" and "rror" not in message:
-            message = said.last(pod, "Failed") or message
+            message = warnings.last(pod, "Failed") or message
         remedy = next((remedy for words, remedy in _PULL_REMEDIES if re.search(words, message, re.IGNORECASE)), "")
         yield f"{waiting['reason']}: {message}{'; ' if remedy else ''}{remedy}"
     elif ended and (waiting or "terminated" in state):
@@ -106,12 +106,12 @@ def _container_problems(container: Object, pod: str, said: _Warnings) -> Iterato
     elif waiting and waiting.get("reason") not in _STARTING:
         yield f"container {name}: {waiting.get('reason', '')}: {waiting.get('message', '')}"
     elif "running" in state and not container.get("ready"):
-        warning = said.last(pod, "Unhealthy")
+        warning = warnings.last(pod, "Unhealthy")
         yield f"container {name} runs and is not ready{': ' if warning else ''}{warning}"
 
 
 class _Warnings:
-    """What Kubernetes warned of, the newest of each reason, by the name of the object."""
+    """The newest warning of each object and reason."""
 
     def __init__(self, events: Iterable[Object]) -> None:
         self._newest: dict[tuple[str, str], tuple[str, str]] = {}
@@ -123,7 +123,7 @@ class _Warnings:
                 self._newest[key] = max(self._newest.get(key, ("", "")), (time, message))
 
     def last(self, name: str, reasons: str) -> str:
-        """Give the newest one about the object whose reason fits, or nothing."""
+        """Return the newest warning about the object with a matching reason, or ""."""
         fitting = [newest for (about, reason), newest in self._newest.items() if about == name and re.fullmatch(reasons, reason)]
         return max(fitting, default=("", ""))[1]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The objects of a boot server that runs on Kubernetes, all but its files."""
+"""The objects of a boot server on Kubernetes, without its files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Manifest = dict[str, t.Any]
 
 MANAGER = "serverfarm.ltsp"
 EXPOSURES = ("host_network", "load_balancer")
-# Fixed: another number would move nearly every node to another ConfigMap.
+# This number is fixed: another one would move nearly every node to another ConfigMap.
 SHARDS = 64
 HOSTNAME = "kubernetes.io/hostname"
 
@@ -38,10 +38,10 @@ _MANAGED_BY = "app.kubernetes.io/managed-by"
 _EXPOSURE = "serverfarm.ltsp/exposure"
 _USER = 65532
 _NODE_FILES = "/srv/ltsp/public/boot/nodes"
-# Seconds that the other machines of the cluster have to learn that a pod goes.
+# Seconds in which the other machines of the cluster stop sending requests to a pod that ends.
 _ENDPOINT_DELAY = 5
 _AFFINITY_SECONDS = 600
-# MetalLB and kube-vip have annotations for the address, and MetalLB refuses to be told twice.
+# The end of the annotations of MetalLB and kube-vip for the address. MetalLB refuses a Service with annotation and field.
 _ADDRESS_ANNOTATION = "/loadbalancerips"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -50,11 +50,11 @@ _T = t.TypeVar("_T")
 
 
 class ServerError(Exception):
-    """What is asked for cannot work; the message names variable, value and remedy."""
+    """The variables cannot work; the message names variable, value and remedy."""
 
 
 class Objects(t.TypedDict):
-    """What the role applies, in this order; the ConfigMaps come between the two."""
+    """The objects that the role applies, in this order; the ConfigMaps come between the two."""
 
     namespace: Manifest
     server: list[Manifest]
@@ -91,7 +91,7 @@ class Settings(t.NamedTuple):
 
 
 def read_settings(given: Mapping[str, t.Any]) -> Settings:
-    """Check the role's variables, which may be the text of a survey each, and report everything that is wrong at once."""
+    """Check the role's variables, each of which may be the text of a survey, and report all problems at once."""
     problems: list[str] = []
 
     def noted(variable: str, value: t.Any, check: Callable[[t.Any], _T], fallback: _T) -> _T:
@@ -138,27 +138,27 @@ def read_settings(given: Mapping[str, t.Any]) -> Settings:
 
 
 def objects(settings: Settings) -> Objects:
-    """Make what the role applies beside the ConfigMaps."""
+    """Make the objects that the role applies beside the ConfigMaps."""
     server = [_service_account(settings)]
     if not settings.on_host:
         server += [_network_policy(settings), _service(settings)]
     return Objects(namespace=_namespace(settings), server=[*server, _disruption_budget(settings), _deployment(settings)])
 
 
-def manifest(settings: Settings, api_version: str, kind: str, **rest: t.Any) -> Manifest:
-    """Begin an object of the namespace, which carries the name that `rest` says or that of the boot server."""
-    name = rest.pop("name", settings.name)
+def manifest(settings: Settings, api_version: str, kind: str, **fields: t.Any) -> Manifest:
+    """Make an object of the namespace. Its name is `name` of the fields, or else that of the boot server."""
+    name = fields.pop("name", settings.name)
     metadata = {"name": name, "namespace": settings.namespace, "labels": object_labels(settings)}
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
 
 
 def selector(settings: Settings) -> dict[str, str]:
-    """Labels by which the pods of this boot server are found."""
+    """Return the labels that select the pods of this boot server."""
     return {"app.kubernetes.io/name": "ltsp-server", "app.kubernetes.io/instance": settings.name}
 
 
 def object_labels(settings: Settings) -> dict[str, str]:
-    """Labels of every object."""
+    """Return the labels of every object."""
     return {**settings.labels, **selector(settings), _MANAGED_BY: MANAGER}
 
 
@@ -173,7 +173,7 @@ def common_name(name: str) -> str:
 
 
 def affinity(settings: Settings) -> dict[str, t.Any]:
-    """Add to the affinity that was given: a server of the host network stands on its own machine, others rather not on one."""
+    """Extend the given affinity: each server of the host network has its own machine, and pods behind a Service prefer different ones."""
     wanted = copy.deepcopy(settings.affinity)
     apart = {"labelSelector": {"matchLabels": {**selector(settings), _EXPOSURE: settings.exposure}}, "topologyKey": HOSTNAME}
     pods = wanted.setdefault("podAntiAffinity", {})
@@ -190,7 +190,7 @@ def affinity(settings: Settings) -> dict[str, t.Any]:
 
 
 def service_address(settings: Settings) -> str:
-    """Give the address that the Service has to get."""
+    """Return the address that the Service has to get."""
     return settings.load_balancer_ip or next(iter(settings.servers.values()))
 
 
@@ -200,7 +200,7 @@ def server_addresses(hostvars: Mapping[str, t.Any], hosts: Iterable[str]) -> dic
 
 
 def machine_names(host: str) -> list[str]:
-    """What Kubernetes may call a host of the inventory."""
+    """Return the names that Kubernetes may have for a host of the inventory."""
     return sorted({host_name(host), host.lower()})
 
 
@@ -225,9 +225,9 @@ def _service(settings: Settings) -> Manifest:
         "type": "ClusterIP" if settings.external_ips else "LoadBalancer",
         "selector": selector(settings),
         "ports": [{"name": service.name, "protocol": service.protocol, "port": port, "targetPort": service.name} for service, port in _services(settings)],
-        # Else the daemons would see the cluster's addresses and turn all nodes away, or let everybody in.
+        # With Cluster the daemons would see addresses of the cluster instead of those of nodes, and refuse or admit all clients.
         "externalTrafficPolicy": "Local",
-        # One boot talks to one pod, also while a rollout has two of them.
+        # A node talks to one pod during a boot, also while a rollout has two pods.
         "sessionAffinity": "ClientIP",
         "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": _AFFINITY_SECONDS}},
     }
@@ -248,7 +248,7 @@ def _disruption_budget(settings: Settings) -> Manifest:
 
 
 def _deployment(settings: Settings) -> Manifest:
-    # On the host network the old pod has to go before the new one finds its ports free.
+    # On the host network the ports are free for the new pod only after the old one has ended.
     rolling = {"maxSurge": 0, "maxUnavailable": 1} if settings.on_host else {"maxSurge": 1, "maxUnavailable": 0}
     metadata: dict[str, t.Any] = {"labels": {**object_labels(settings), _EXPOSURE: settings.exposure}}
     if settings.pod_annotations:
@@ -310,7 +310,7 @@ def _container(settings: Settings, service: Service, port: int) -> dict[str, t.A
         "imagePullPolicy": "IfNotPresent",
         "args": [name],
         "ports": [opening],
-        # No liveness probe: a daemon that dies ends its container, and one that is busy must not be killed for it.
+        # A liveness probe would kill a busy daemon, and is not needed: a daemon that dies ends its container.
         **service.probe(name, port),
         "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", _drain(settings, service, port)]}}},
         "securityContext": security,

@@ -68,7 +68,7 @@ def test_the_config_maps_and_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"nodes": [{**NODE, "lts_conf": {"RCFILE_1": "a\nb"}}]}, "a value is one line"),
         ({"nodes": [{**NODE, "macs": ["x"]}]}, "node node1: "),
-        ({"nodes": [NODE], "images": [{"name": "gpu", "current": "x", "versions": ["x"]}]}, "lacks what is to be booted from it: node node1: image node"),
+        ({"nodes": [NODE], "images": [{"name": "gpu", "current": "x", "versions": ["x"]}]}, "lacks images that nodes boot from it: node node1: image node"),
     ],
 )
 def test_files_that_cannot_be_are_an_error_of_the_filter(options: dict[str, t.Any], message: str) -> None:

@@ -86,7 +86,7 @@ def test_before_there_is_a_container_the_events_say_what_is_missing() -> None:
     ]
     assert said(container(waiting=waiting), events=events) == ["FailedMount: MountVolume.SetUp failed for volume"]
     assert said(container(waiting=waiting)) == ["its containers are being made"]
-    assert said() == ["kubelet has said nothing of it yet: is the machine Ready?"]
+    assert said() == ["kubelet has reported nothing about it yet: is the machine Ready?"]
 
 
 def test_a_pod_without_a_machine_says_what_the_scheduler_says() -> None:
@@ -126,7 +126,7 @@ def test_ready_pods_of_a_deployment_that_is_not_are_no_riddle() -> None:
 
 def test_the_report_is_one_text() -> None:
     assert rollout_report(DEPLOYMENT, [pod(name="b"), pod(name="a")], []).startswith(
-        "pod a on kube-1: kubelet has said nothing of it yet: is the machine Ready?; pod b"
+        "pod a on kube-1: kubelet has reported nothing about it yet: is the machine Ready?; pod b"
     )
 
 
