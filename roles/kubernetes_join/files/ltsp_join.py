@@ -102,7 +102,10 @@ class Node:
 
 @dataclasses.dataclass
 class Credential:
-    """A bootstrap token that was handed out, without its secret. Spent: its certificate was approved. Withdrawn: the certificate was issued and the token removed."""
+    """A bootstrap token that was handed out, without its secret.
+
+    It is spent when its certificate is approved, and withdrawn when the certificate is issued and the token removed.
+    """
 
     node: str
     token_id: str
