@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# How a node joins its Kubernetes cluster at each boot, and says at shutdown that its kubelet is gone.
-# What goes to the standard output is for the console too, what goes to the standard error for the journal only.
+# The join of a node to its Kubernetes cluster at each boot, and the end of its kubelet at shutdown.
+# Standard output goes to journal and console, standard error to the journal only.
 
 ltsp_join_run=${LTSP_PREFIX-}/run/kubernetes
 ltsp_kubernetes=${LTSP_PREFIX-}/etc/kubernetes
@@ -24,7 +24,7 @@ ltsp_say_failure() {
 	fi
 }
 
-# The boot server that this node's lts.conf came from has the files for the join.
+# The files for the join are beside this node's lts.conf.
 ltsp_find_server() {
 	LTSP_CONF=''
 	# shellcheck source=/dev/null
@@ -46,14 +46,14 @@ ltsp_curl_error() {
 	sed -n 's/^curl: ([0-9]*) //p' "$ltsp_join_run/error" | tail -n 1
 }
 
-# ltsp_fetch NAME: a file that the boot server has for its nodes.
+# ltsp_fetch NAME: a file of the boot server.
 ltsp_fetch() {
 	ltsp_curl --fail --max-time 15 --output "$ltsp_join_run/$1" "$ltsp_base/$1" && return
-	ltsp_why="$ltsp_base/$1: $(ltsp_curl_error) (is the boot server up, and has playbooks/kubernetes.yml run for it?)"
+	ltsp_why="$ltsp_base/$1: $(ltsp_curl_error) (is the boot server up, and has playbooks/join.yml run for it?)"
 	return 1
 }
 
-# ltsp_shield PORT: what a pod sends through this node has the node's address, and must not ask in its name.
+# ltsp_shield PORT: keeps pods from the service. Their packets have the node's address, and would ask in its name.
 ltsp_shield() {
 	local output
 	output=$(printf '%s\n' 'table inet ltsp_join' 'delete table inet ltsp_join' 'table inet ltsp_join {' 'chain forward {' \
@@ -73,7 +73,7 @@ ltsp_ask() {
 	esac
 	case $port in
 	'' | *[!0-9]*)
-		ltsp_why="$ltsp_base/join.url has '$ltsp_url' and not https://SERVER:PORT/v1/join (does playbooks/kubernetes.yml have to run again?)"
+		ltsp_why="$ltsp_base/join.url has '$ltsp_url' and not https://SERVER:PORT/v1/join (does playbooks/join.yml have to run again?)"
 		return 1
 		;;
 	esac
@@ -82,7 +82,7 @@ ltsp_ask() {
 		ltsp_why="kubeadm version: $version"
 		return 1
 	fi
-	# A port that only root can have is what tells this node from a user who is logged in on it.
+	# A privileged port proves that root of this node asks, and not a user who is logged in.
 	code=$(
 		umask 077
 		ltsp_curl --max-time 60 --cacert "$ltsp_join_run/join.crt" --local-port 512-1023 --request POST --get \
@@ -101,7 +101,7 @@ ltsp_ask() {
 	return 1
 }
 
-# ltsp_kubeadm_error FILE: what kubeadm says is wrong, in one line.
+# ltsp_kubeadm_error FILE: the error of kubeadm in one line.
 ltsp_kubeadm_error() {
 	awk '
 		sub(/^[ \t]*\[ERROR /, "") { sub(/\]:/, ":"); if (!errors++) first = $0; next }
@@ -111,7 +111,7 @@ ltsp_kubeadm_error() {
 	' "$1"
 }
 
-# The credential is dead after ten minutes. Static pods are the operator's, also where an old kubeadm wants none.
+# The credential ends after ten minutes. Static pods belong to the operator, also where an old kubeadm refuses them.
 ltsp_kubeadm_join() {
 	local status
 	{
@@ -130,13 +130,13 @@ ltsp_kubeadm_join() {
 	return 1
 }
 
-# ltsp_api OPTION... PATH: a request of the kubelet that was.
+# ltsp_api OPTION... PATH: a request with the kubelet's credential.
 ltsp_api() {
 	curl --silent --show-error --fail --noproxy '*' --max-time 2 --output /dev/null --cacert "$ltsp_kubernetes/pki/ca.crt" \
 		--cert "$ltsp_kubelet/pki/kubelet-client-current.pem" "$@"
 }
 
-# ltsp_leave: the cluster would take the kubelet for alive until its Lease has run out, and kubeadm refuse the name of a Node that is Ready.
+# ltsp_leave: marks the Node as not ready. It would count as alive until its Lease ends, and kubeadm refuses the name of a Node that is Ready.
 ltsp_leave() {
 	local name server condition
 	[ -e "$ltsp_kubernetes/kubelet.conf" ] || return 0
@@ -151,8 +151,8 @@ ltsp_leave() {
 		echo "<4>the cluster takes $name for alive until its Lease has run out" >&2
 }
 
-# ltsp_clean: what a try or a former boot left, on a disk, would make kubeadm refuse, or the kubelet somebody else.
-# Pods and static pods stay: they may be somebody's data.
+# ltsp_clean: removes files of a former try or, on a disk, of a former boot. kubeadm would refuse them, or kubelet use another node's identity.
+# Pods and static pods stay: they may hold data.
 ltsp_clean() {
 	systemctl stop kubelet.service
 	ltsp_leave
@@ -185,12 +185,12 @@ ltsp_join() {
 		return
 	fi
 	begin=$(ltsp_uptime) ltsp_attempt=1 ltsp_backoff=5 ltsp_console_kind='' ltsp_console_time=0
-	# Stopped in the middle of a try: nothing that holds the credential stays.
+	# A try that is stopped leaves no file with the credential.
 	trap ltsp_clean EXIT
 	trap 'exit 0' HUP INT TERM
 	ltsp_clean
 	until ltsp_retry_after='' && ltsp_find_server && ltsp_ask && ltsp_kubeadm_join; do
-		# By hand, while this waited: not a try to clean up after.
+		# The node was joined by hand in the meantime. There is nothing to clean up.
 		! ltsp_has_joined || break
 		ltsp_clean
 		ltsp_wait
