@@ -21,7 +21,8 @@ from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loaders impo
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import Image
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS, TRANSPORTS, Transport, offered_ports, port_options
 from ansible_collections.serverfarm.ltsp.plugins.modules import ltsp_boot_nodes, ltsp_boot_versions
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import NodesError, describe_nodes
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import describe_nodes
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._variables import InventoryError
 
 ROOT = pathlib.Path(__file__).parents[3]
 MANIFEST: dict[str, t.Any] = json.loads((ROOT / "tests/unit/manifest_0.3.0.json").read_text(encoding="utf-8"))
@@ -51,6 +52,7 @@ def transport_gaps() -> list[str]:
     [of_filter] = [line for line in yaml.safe_load(ltsp_nodes.DOCUMENTATION)["description"] if "ltsp_node_transports" in line]
     role = yaml.safe_load((ROOT / "roles/ltsp_server/meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
     writers = {name: (ROOT / f"roles/ltsp_server/tasks/{name}.yml").read_text(encoding="utf-8") for name in ("nodes", "content")}
+    runtime = sorted(path.stem for path in (ROOT / "roles/ltsp_image/files/runtime/usr/lib/ltsp/transports").glob("*.sh"))
     ports = {name: {key: option[key] for key in ("type", "default") if key in option} for name, option in options.items() if name.endswith("_port")}
     gaps = {
         **{f"choices of {place}": documented["choices"] == list(TRANSPORTS) for place, documented in transports.items()},
@@ -58,6 +60,7 @@ def transport_gaps() -> list[str]:
         "the ports of the module": ports == port_options(),
         "the documentation of ram": re.findall(r"V\((\w+)\)", ram) == [name for name, row in TRANSPORTS.items() if row.always_in_ram],
         "the filter ltsp_nodes": re.findall(r"V\((\w+)\)", of_filter) == list(TRANSPORTS),
+        "the runtime": runtime == sorted(TRANSPORTS),
     }
     for name in TRANSPORTS:
         gaps.update({f"ltsp_server_{name}_port of {entry}": f"ltsp_server_{name}_port" in role[entry]["options"] for entry in ("main", "content")})
@@ -106,7 +109,7 @@ def test_the_inventory_may_name_a_new_transport() -> None:
     hostvars = {**HOSTVARS, "node1": {**HOSTVARS["node1"], "ltsp_node_transports": ["pigeon", "http"]}}
     assert describe_nodes(hostvars, ["node1"], ["ltsp-1"])[0]["transports"] == ["pigeon", "http"]
     hostvars["node1"]["ltsp_node_transports"] = ["raven"]
-    with pytest.raises(NodesError, match="'raven' is not a transport: use http or nbd or pigeon"):
+    with pytest.raises(InventoryError, match="'raven' is not a transport: use http or nbd or pigeon"):
         describe_nodes(hostvars, ["node1"], ["ltsp-1"])
 
 
@@ -136,6 +139,7 @@ def test_a_new_transport_is_missed_where_it_is_not_documented() -> None:
         "the ports of the module",
         "the documentation of ram",
         "the filter ltsp_nodes",
+        "the runtime",
         *(f"ltsp_server_pigeon_port of {entry}" for entry in ("main", "content")),
         *(f"pigeon_port in {tasks}.yml" for tasks in ("nodes", "content")),
     ]
