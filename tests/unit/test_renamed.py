@@ -36,7 +36,7 @@ def readers_of(former: str) -> list[Reader]:
             found += [
                 Reader(role.name, variable, value)
                 for variable, value in variables.items()
-                if isinstance(value, str) and re.match(rf"\s*\{{\{{ \(?{former} \| default\(", value)
+                if isinstance(value, str) and re.match(rf"\s*\{{\{{ \(?{former} (\| default\(|if {former} is defined else )", value)
             ]
     return found
 

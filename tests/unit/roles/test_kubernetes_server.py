@@ -104,7 +104,7 @@ def test_the_variables_of_0_3_0_are_read(tmp_path: pathlib.Path) -> None:
 
 def test_each_variable_of_the_role_has_a_former_name() -> None:
     defaults = yaml.safe_load((ROOT / "roles/kubernetes_server/defaults/main.yml").read_text(encoding="utf-8"))
-    former = {name: new for name, new in RENAMED.items() if name.startswith("kubernetes_deploy_")}
+    former = {name: new for name, new in RENAMED.items() if new.startswith("kubernetes_server_")}
     assert former == {name.replace("kubernetes_server_", "kubernetes_deploy_"): name for name in defaults}
     assert set(former) == {f"kubernetes_deploy_{name}" for name in FORMER}
 
