@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping
 
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import TRANSPORTS
+
 Probe = Callable[[str, int], dict[str, t.Any]]
 
 
@@ -60,7 +62,7 @@ _ROWS = (
     Service(
         name="http",
         protocol="TCP",
-        port=80,
+        port=TRANSPORTS["http"].port,
         packages=("nginx",),
         container_packages=("nginx",),
         probe=_open,
@@ -70,7 +72,7 @@ _ROWS = (
     Service(
         name="nbd",
         protocol="TCP",
-        port=10809,
+        port=TRANSPORTS["nbd"].port,
         packages=("nbd-server",),
         container_packages=("nbd-server",),
         probe=_open,
