@@ -55,12 +55,11 @@ written:
   sample: [/srv/ltsp/public/images/node/20261120T223000Z-0123456789ab/boot.cfg]
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import update_version_files
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, lock
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import lock
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import Image, image_names
 
 
@@ -73,24 +72,18 @@ def update(image: Image, dry: bool) -> list[str]:
         return update_version_files(image, dry=False)
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    store = module.params["store"]
-    written = [path for name in image_names(store) for path in update(Image(store, name), module.check_mode)]
-    result: dict[str, t.Any] = {"changed": bool(written), "written": written}
-    if module._diff:  # pylint: disable=protected-access
+def run(task: Task) -> Result:
+    store = task.params["store"]
+    written = [path for name in image_names(store) for path in update(Image(store, name), task.check_mode)]
+    result: Result = {"changed": bool(written), "written": written}
+    if task.diff:
         result["diff"] = {"prepared": "".join(f"{path}\n" for path in written)}
     return result
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"store": {"type": "path", "default": "/srv/ltsp"}}, supports_check_mode=True)
-    try:
-        result = run(module)
-    except FilesError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['store']}: {error.strerror}")
-    module.exit_json(**result)
+    run_module(module, run, subject="store")
 
 
 if __name__ == "__main__":

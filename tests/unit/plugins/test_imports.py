@@ -92,3 +92,9 @@ def test_modules_of_packages_are_imported_by_their_full_names() -> None:
     packages = {".".join((COLLECTION, *path.relative_to(PLUGINS).parts)) for path in empty}
     found = [f"{path.relative_to(ROOT)}: {name}" for path in PLUGINS.rglob("*.py") for name in imports(path) if name in packages]
     assert found == []
+
+
+def test_all_modules_run_and_fail_in_the_same_way() -> None:
+    modules = sorted((PLUGINS / "modules").glob("*.py"))
+    assert modules
+    assert [path.name for path in modules if f"{COLLECTION}.module_utils._module.run_module" not in imports(path)] == []
