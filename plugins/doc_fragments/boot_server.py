@@ -12,9 +12,9 @@ class ModuleDocFragment:
 options:
   _input:
     description:
-      - Variables of the role P(serverfarm.ltsp.kubernetes_deploy#role), without the prefix C(kubernetes_deploy_) of their names.
-      - "Besides them C(servers), a dictionary of the hosts to their addresses, and C(subnets), C(http_port) and C(nbd_port) of the role
-        P(serverfarm.ltsp.ltsp_server#role)."
+      - Variables of the role P(serverfarm.ltsp.kubernetes_server#role), without the prefix C(kubernetes_server_) of their names.
+      - "Besides them C(servers), a dictionary of the hosts to their addresses, C(subnets) of the role P(serverfarm.ltsp.ltsp_server#role), and C(ports), a
+        dictionary of the daemons to their ports. A daemon that is not in it has its usual port."
     type: dict
     required: true
 """

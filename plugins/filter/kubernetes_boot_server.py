@@ -29,8 +29,7 @@ EXAMPLES = r"""
       image: registry.example.org/ltsp@sha256:9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d
       servers: {ltsp: 10.9.0.2}
       subnets: [10.9.0.0/16]
-      http_port: 80
-      nbd_port: 10809
+      ports: {http: 80, nbd: 10809}
       replicas: 1
       node_selector: {}
       affinity: {}
@@ -56,14 +55,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, Objects, objects, read_settings
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import Objects, ServerError, objects, read_settings
 
 
 def kubernetes_boot_server(settings: t.Any) -> Objects:
     """Make the Kubernetes objects of a boot server."""
     try:
         return objects(read_settings(settings))
-    except DeployError as error:
+    except ServerError as error:
         raise AnsibleFilterError(f"kubernetes_boot_server: {error}") from error
 
 

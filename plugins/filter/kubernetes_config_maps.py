@@ -13,8 +13,8 @@ author:
 description:
   - Returns the ConfigMaps with the files that say what each node boots, and with lts.conf.
   - "The files of a node are in one of 64 ConfigMaps, which its name chooses: a change of one node changes one object. Those without a node are not there."
-  - The ConfigMap C(NAME-common) has the files for machines that nobody knows, and what is given in O(files).
-  - What is right in lts.conf and yet hardly meant is a warning.
+  - The ConfigMap C(NAME-common) has the files for unknown machines, and those of O(files).
+  - Advice about lts.conf is a warning.
 
 positional: nodes
 extends_documentation_fragment: serverfarm.ltsp.boot_server
@@ -25,11 +25,11 @@ options:
     elements: dict
     required: true
   default_image:
-    description: Image of machines that nobody knows. If empty, they do not boot.
+    description: Image of unknown machines. If empty, they do not boot.
     type: str
     default: ""
   default_kernel_args:
-    description: More kernel arguments for machines that nobody knows.
+    description: More kernel arguments for unknown machines.
     type: list
     elements: str
     default: []
@@ -46,7 +46,7 @@ options:
   images:
     description:
       - What is in the container image, a list of dictionaries with C(name), C(current) and C(versions), the names of the versions.
-      - If given, it is an error when a node of these servers, or a machine that nobody knows, is to boot an image or a version that is not among them.
+      - If given, it is an error when a node of these servers, or an unknown machine, is to boot an image or a version that is not among them.
     type: list
     elements: dict
   files:
@@ -61,7 +61,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ settings | serverfarm.ltsp.kubernetes_config_maps(nodes, default_image='node') }}"
   vars:
-    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
+    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups) }}"
 """
 
 RETURN = r"""
@@ -76,11 +76,11 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot import BootError
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import LtsConfError
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._config_maps import config_maps, refuse_missing_images
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, Manifest, read_settings
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import TRANSPORTS
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._farm import NODE_DEFAULTS
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.config_maps import config_maps, refuse_missing_images
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import Manifest, ServerError, read_settings
 
 display = Display()
 
@@ -100,12 +100,9 @@ def kubernetes_config_maps(
     if default_image:
         # Without a server: the one that the boot loader came from.
         default = {
+            **NODE_DEFAULTS,
             "image": default_image,
-            "image_version": None,
             "server_address": None,
-            "transports": list(TRANSPORTS),
-            "ram": True,
-            "overlay": "50%",
             "kernel_args": default_kernel_args,
         }
     try:
@@ -113,7 +110,7 @@ def kubernetes_config_maps(
         if images:
             refuse_missing_images(checked, nodes, default, images)
         maps = config_maps(checked, nodes, default, lts_conf, own_parameters, files)
-    except (BootError, DeployError, LtsConfError) as error:
+    except (BootError, ServerError, LtsConfError) as error:
         raise AnsibleFilterError(f"kubernetes_config_maps: {error}") from error
     if maps.advice:
         display.warning(maps.advice)

@@ -37,7 +37,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._manifest import digests
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.manifest import digests
 
 
 def kubernetes_digests(manifests: t.Any) -> dict[str, str]:

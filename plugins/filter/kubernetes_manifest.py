@@ -38,7 +38,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._manifest import manifest_text
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.manifest import manifest_text
 
 
 def kubernetes_manifest(manifest: t.Any) -> str:

@@ -79,14 +79,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes import KubernetesError, Plan, plan_node
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.node import NodeError, Plan, plan_node
 
 
 def kubernetes_node(settings: t.Any, nodes: t.Any = (), runtime: t.Any = (), control_plane: str = "", kubelet: str = "") -> Plan:
     """Check what makes an image a Kubernetes node."""
     try:
         return plan_node(settings, nodes, runtime, control_plane, kubelet)
-    except KubernetesError as error:
+    except NodeError as error:
         raise AnsibleFilterError(f"kubernetes_node: {error}") from error
 
 

@@ -37,7 +37,7 @@ EXAMPLES = r"""
     msg: "{{ settings | serverfarm.ltsp.kubernetes_placement(cluster.resources, nodes) }}"
   vars:
     cluster: "{{ {'resources': query('kubernetes.core.k8s', kind='Node')} }}"
-    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers']) }}"
+    nodes: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups) }}"
 """
 
 RETURN = r"""
@@ -52,15 +52,15 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import DeployError, read_settings
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._placement import placement
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.placement import placement
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import ServerError, read_settings
 
 
 def kubernetes_placement(settings: t.Any, cluster: t.Any, nodes: t.Any) -> list[str]:
     """Say which machines of a cluster may carry a boot server."""
     try:
         return placement(read_settings(settings), cluster, nodes)
-    except DeployError as error:
+    except ServerError as error:
         raise AnsibleFilterError(f"kubernetes_placement: {error}") from error
 
 

@@ -53,7 +53,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._rollout import rollout_report
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.rollout import rollout_report
 
 
 def kubernetes_rollout(deployment: t.Any, pods: t.Any, events: t.Any) -> str:

@@ -11,7 +11,8 @@ short_description: Choose the image versions that a container image holds
 author:
   - The serverfarm.ltsp contributors (@serverfarm)
 description:
-  - Of each image that a node or O(default) names, gives the version that is current, those before it, and every version that a node is pinned to.
+  - Of each image that a node or O(default) names, gives the version that is current, those before it, the one that was current in the last container image,
+    and every version that a node is pinned to.
   - An image or a version that is named and not there is an error.
 positional: nodes
 options:
@@ -26,13 +27,20 @@ options:
     elements: dict
     required: true
   default:
-    description: Image of machines that nobody knows.
+    description: Image of unknown machines.
     type: str
     default: ""
   count:
     description: How many versions, the current one included.
     type: int
     default: 2
+  record:
+    description:
+      - Images of the last container image, as this filter returned them.
+      - The version that was current in it stays, also when a rollback has made an older one current. A node that has read about it can still get it.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -43,12 +51,13 @@ EXAMPLES = r"""
 - name: Show what a container image of this farm holds
   ansible.builtin.debug:
     msg: "{{ store.images | serverfarm.ltsp.ltsp_container_versions(nodes, default='node') }}"
-    # -> [{'name': 'node', 'current': '20261120T223000Z-0123456789ab', 'versions': ['20261119T081500Z-0d1b7e4f2a9c', '20261120T223000Z-0123456789ab']}]
+    # -> [{'name': 'node', 'current': '20261120T223000Z-0123456789ab', 'former': None,
+    #      'versions': ['20261119T081500Z-0d1b7e4f2a9c', '20261120T223000Z-0123456789ab']}]
 """
 
 RETURN = r"""
 _value:
-  description: The images, by name, each with C(name), C(current) and C(versions), oldest first.
+  description: The images, by name, each with C(name), C(current), C(former), the version that was current before, if known, and C(versions), oldest first.
   type: list
   elements: dict
 """
@@ -60,10 +69,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._container_versions import Chosen, choose_versions
 
 
-def ltsp_container_versions(images: t.Any, nodes: t.Any, default: str = "", count: t.Any = 2) -> list[Chosen]:
+def ltsp_container_versions(images: t.Any, nodes: t.Any, default: str = "", count: t.Any = 2, record: t.Any = ()) -> list[Chosen]:
     """Choose the image versions that a container image holds."""
     try:
-        return choose_versions(images, nodes, default, int(count))
+        return choose_versions(images, nodes, default, int(count), record)
     except ValueError as error:
         raise AnsibleFilterError(f"ltsp_container_versions: {error}") from error
 

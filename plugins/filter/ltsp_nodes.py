@@ -43,15 +43,16 @@ options:
     type: dict
     required: true
   nodes:
-    description: Inventory names of the nodes; each is the node's host name.
-    type: list
-    elements: str
+    description:
+      - Groups of the inventory, C(groups), of which C(ltsp_nodes) holds the nodes and C(ltsp_servers) the boot servers. Since serverfarm.ltsp 0.4.0.
+      - A list holds the inventory names of the nodes themselves. The inventory name of a node is its host name.
+    type: raw
     required: true
   servers:
-    description: Inventory names of the boot servers.
+    description: Inventory names of the boot servers, beside a list of nodes.
     type: list
     elements: str
-    required: true
+    default: []
   control_plane:
     description: Inventory names of the machines of the Kubernetes control plane. A node that has the host name of one of them is an error.
     type: list
@@ -61,9 +62,9 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what is known about the nodes
+- name: Show the descriptions of the nodes
   ansible.builtin.debug:
-    msg: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'] | default([]), groups['ltsp_servers'] | default([])) }}"
+    msg: "{{ hostvars | serverfarm.ltsp.ltsp_nodes(groups) }}"
 
 # - name: node1
 #   macs: ["52:54:00:77:00:01"]
@@ -95,17 +96,22 @@ _value:
 """
 
 import typing as t
+from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import Node, NodesError, describe_nodes
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._farm import hosts_for
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import Node, describe_nodes
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._variables import InventoryError
 
 
-def ltsp_nodes(hostvars: t.Any, nodes: t.Any, servers: t.Any, control_plane: t.Any = ()) -> list[Node]:
+def ltsp_nodes(hostvars: t.Any, nodes: t.Any, servers: t.Any = (), control_plane: t.Any = ()) -> list[Node]:
     """Describe the nodes of the farm from the inventory."""
+    if isinstance(nodes, Mapping):
+        nodes, servers = hosts_for("nodes", nodes), hosts_for("servers", nodes)
     try:
         return describe_nodes(hostvars, nodes, servers, control_plane)
-    except NodesError as error:
+    except InventoryError as error:
         raise AnsibleFilterError(f"ltsp_nodes: {error}") from error
 
 

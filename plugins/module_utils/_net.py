@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
+
 _SPELLINGS = re.compile(
     r"""
     [0-9a-f]{1,2}(?P<octets>[:.-])[0-9a-f]{1,2}(?:(?P=octets)[0-9a-f]{1,2}){4}  # 52:54:0:77:0:1, 52-54-00-77-00-01
@@ -17,16 +19,20 @@ _SPELLINGS = re.compile(
 )
 
 
+class AddressError(LtspError, ValueError):
+    """The text is no hardware address of a network card."""
+
+
 def normalize_mac(value: str) -> str:
     """Return the hardware address `value`, in whatever usual spelling it comes, as `52:54:00:77:00:01`."""
     text = value.strip().lower()
     match = _SPELLINGS.fullmatch(text)
     if match is None:
-        raise ValueError(f"{value!r} is not a MAC address: write six pairs of hexadecimal digits, such as 52:54:00:77:00:01")
+        raise AddressError(f"{value!r} is not a MAC address: write six pairs of hexadecimal digits, such as 52:54:00:77:00:01")
     separator = match["octets"]
     digits = "".join(octet.zfill(2) for octet in text.split(separator)) if separator else re.sub("[:.-]", "", text)
     if int(digits[:2], 16) & 1 or not int(digits, 16):
-        raise ValueError(f"{value!r} is not the MAC address of a network card: it is a group address or zero")
+        raise AddressError(f"{value!r} is not the MAC address of a network card: it is a group address or zero")
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 

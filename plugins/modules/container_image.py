@@ -29,7 +29,7 @@ options:
     type: str
   layers:
     description:
-      - The layers, the one that changes least first. Files keep their owners and modes; extended attributes stay behind.
+      - The layers. The one that changes least comes first. Files keep their owners and modes; extended attributes stay behind.
     type: list
     elements: dict
     required: true
@@ -39,11 +39,11 @@ options:
         type: path
         required: true
       dest:
-        description: Where its content is in the image. Missing directories above it belong to root.
+        description: The directory in the image. Missing directories above it belong to root.
         type: str
         default: /
       exclude:
-        description: What stays out, as patterns relative to O(layers[].src); see O(serverfarm.ltsp.squashfs_image#module:exclude).
+        description: Patterns of paths that stay out, relative to O(layers[].src); see O(serverfarm.ltsp.squashfs_image#module:exclude).
         type: list
         elements: str
         default: []
@@ -52,7 +52,7 @@ options:
         type: str
         default: "1970-01-01T00:00:00Z"
       comment:
-        description: What the history of the image says of the layer.
+        description: Comment on the layer in the history of the image.
         type: str
         default: ""
   entrypoint:
@@ -63,12 +63,12 @@ options:
     default: []
   user:
     description:
-      - The user as whom it runs, as C(65532:65532).
+      - User and group of its process, as C(65532:65532).
     type: str
     default: ""
   exposed_ports:
     description:
-      - The ports on which it listens, as C(80/tcp).
+      - Ports on which it listens, as C(80/tcp).
     type: list
     elements: str
     default: []
@@ -92,11 +92,12 @@ options:
       - Whether to push the image to its registry.
     type: bool
     default: true
-  memory:
+  cache:
     description:
-      - A file in which the module keeps what the layers measured, by inode, size and time stamps of all paths in them.
-        An unchanged directory is then not read again.
+      - A file that caches the measures of layers, by inode, size and time stamps of all paths in them. An unchanged directory is then not read again.
+      - The former name O(memory) is read until 0.5.0.
     type: path
+    aliases: [memory]
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - serverfarm.ltsp.docker
@@ -180,85 +181,113 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container, _docker
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import engine
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.cache import Cache
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.image import Image, archive, assemble, check_ports, is_same
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.layers import parse_layer
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import ContainerError, check_name, check_tag
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError
 
-DEFAULT_TIME = "1970-01-01T00:00:00Z"
+_STRINGS = {"type": "list", "elements": "str", "default": []}
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "tag": {"type": "str"},
+    "layers": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "src": {"type": "path", "required": True},
+            "dest": {"type": "str", "default": "/"},
+            "exclude": _STRINGS,
+            "time": {"type": "str", "default": "1970-01-01T00:00:00Z"},
+            "comment": {"type": "str", "default": ""},
+        },
+    },
+    "entrypoint": _STRINGS,
+    "user": {"type": "str", "default": ""},
+    "exposed_ports": _STRINGS,
+    "stop_signal": {"type": "str", "default": "SIGTERM"},
+    "labels": {"type": "dict", "default": {}},
+    "architecture": {"type": "str", "default": "amd64"},
+    "push": {"type": "bool", "default": True},
+    "cache": {
+        "type": "path",
+        "aliases": ["memory"],
+        "deprecated_aliases": [{"name": "memory", "version": "0.5.0", "collection_name": "serverfarm.ltsp"}],
+    },
+    **engine.ARGUMENTS,
+}
 
 
-def assemble(parameters: dict[str, t.Any], memory: _container.Memory) -> _container.Image:
-    layers = [_container.parse_layer(layer) for layer in parameters["layers"]]
+def make_image(params: dict[str, t.Any], cache: Cache) -> Image:
+    layers = [parse_layer(layer) for layer in params["layers"]]
     if not layers:
-        raise _container.ContainerError("layers: the list is empty: give at least one directory")
+        raise ContainerError("layers: the list is empty: give at least one directory")
     settings = {
-        "Entrypoint": parameters["entrypoint"],
-        "ExposedPorts": {port: {} for port in _container.check_ports(parameters["exposed_ports"])},
-        "Labels": {key: str(value) for key, value in parameters["labels"].items()},
-        "StopSignal": parameters["stop_signal"],
-        "User": parameters["user"],
+        "Entrypoint": params["entrypoint"],
+        "ExposedPorts": {port: {} for port in check_ports(params["exposed_ports"])},
+        "Labels": {key: str(value) for key, value in params["labels"].items()},
+        "StopSignal": params["stop_signal"],
+        "User": params["user"],
     }
-    return _container.assemble([(layer, memory.measure(layer)) for layer in layers], settings, parameters["architecture"])
+    return assemble([(layer, cache.measure(layer)) for layer in layers], settings, params["architecture"])
 
 
-def bring(engine: _docker.Engine, image: _container.Image, reference: str, parameters: dict[str, t.Any], check_mode: bool) -> tuple[bool, str | None]:
-    """Bring the image to the engine and its registry; say whether that changed anything, and its digest."""
-    known = engine.inspect(reference)
-    loaded = known is not None and _container.is_same(image, known)
-    if not parameters["push"]:
-        if not loaded and not check_mode:
-            engine.load(_container.archive(image, reference), reference)
+def deliver(docker: engine.Engine, image: Image, reference: str, task: Task) -> tuple[bool, t.Optional[str]]:
+    """Load the image into the engine and push it. Return whether that changed anything, and the digest in the registry."""
+    known = docker.inspect(reference)
+    loaded = known is not None and is_same(image, known)
+    if not task.params["push"]:
+        if not loaded and not task.check_mode:
+            docker.load(archive(image, reference), reference)
         return not loaded, None
-    before = engine.registry_digest(reference)
-    if loaded and before is not None and f"{parameters['name']}@{before}" in (known or {}).get("RepoDigests", []):
+    before = docker.registry_digest(reference)
+    if loaded and before is not None and f"{task.params['name']}@{before}" in (known or {}).get("RepoDigests", []):
         return False, before
-    if check_mode:
+    if task.check_mode:
         return True, None
     if not loaded:
-        engine.load(_container.archive(image, reference), reference)
-    digest = engine.push(reference)
+        docker.load(archive(image, reference), reference)
+    digest = docker.push(reference)
     return digest != before, digest
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    parameters, name = module.params, module.params["name"]
-    registry = _container.check_name(name)
-    memory = _container.Memory(parameters["memory"])
-    if module.check_mode and not all(os.path.isdir(layer["src"]) for layer in parameters["layers"]):
-        return {"changed": True, "image": None, "id": None, "tag": parameters["tag"], "digest": None, "layers": [], "size": 0}
-    image = assemble(parameters, memory)
-    if not module.check_mode:
-        memory.save()
-    tag = _container.check_tag(parameters["tag"] or image.id.partition(":")[2][:12])
+def run(task: Task) -> Result:
+    name, push = task.params["name"], task.params["push"]
+    registry = check_name(name)
+    cache = Cache(task.params["cache"])
+    if task.check_mode and not all(os.path.isdir(layer["src"]) for layer in task.params["layers"]):
+        return {"changed": True, "image": None, "id": None, "tag": task.params["tag"], "digest": None, "layers": [], "size": 0}
+    image = make_image(task.params, cache)
+    if not task.check_mode:
+        cache.save()
+    tag = check_tag(task.params["tag"] or image.id.partition(":")[2][:12])
     reference = f"{name}:{tag}"
-    with _docker.connect(parameters, registry) as engine:
-        if parameters["push"]:
-            engine.login()
-        before = None
-        if module._diff:  # pylint: disable=protected-access
-            before = engine.inspect(reference)
+    with engine.connect(task.params, registry) as docker:
+        if push:
+            docker.login()
+        before = docker.inspect(reference) if task.diff else None
         try:
-            changed, digest = bring(engine, image, reference, parameters, module.check_mode)
-        except (FilesError, _container.ContainerError):
-            # Should what is remembered be wrong, it is so once only.
-            if not module.check_mode:
-                memory.forget()
+            changed, digest = deliver(docker, image, reference, task)
+        except (FilesError, ContainerError):
+            # A wrong measure in the cache fails one run only.
+            if not task.check_mode:
+                cache.clear()
             raise
-    result: dict[str, t.Any] = {
+    result: Result = {
         "changed": changed,
-        "image": f"{name}@{digest}" if digest else None if parameters["push"] else reference,
+        "image": f"{name}@{digest}" if digest else None if push else reference,
         "id": image.id,
         "tag": tag,
         "digest": digest,
         "layers": [{"comment": layer.comment, **measure._asdict()} for layer, measure in image.layers],
         "size": image.size,
     }
-    if module._diff and changed:  # pylint: disable=protected-access
-        result["diff"] = {
-            "before_header": reference,
-            "after_header": reference,
-            "before": render(before["Id"], before["RootFS"]["Layers"]) if before else "",
-            "after": render(image.id, [f"{measure.diff_id} {layer.comment}" for layer, measure in image.layers]),
-        }
+    if task.diff and changed:
+        after = render(image.id, [f"{measure.diff_id} {layer.comment}" for layer, measure in image.layers])
+        result["diff"] = difference(reference, render(before["Id"], before["RootFS"]["Layers"]) if before else "", after)
     return result
 
 
@@ -267,37 +296,8 @@ def render(identity: str, layers: list[str]) -> str:
 
 
 def main() -> None:
-    strings = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "tag": {"type": "str"},
-            "layers": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "src": {"type": "path", "required": True},
-                    "dest": {"type": "str", "default": "/"},
-                    "exclude": strings,
-                    "time": {"type": "str", "default": DEFAULT_TIME},
-                    "comment": {"type": "str", "default": ""},
-                },
-            },
-            "entrypoint": strings,
-            "user": {"type": "str", "default": ""},
-            "exposed_ports": strings,
-            "stop_signal": {"type": "str", "default": "SIGTERM"},
-            "labels": {"type": "dict", "default": {}},
-            "architecture": {"type": "str", "default": "amd64"},
-            "push": {"type": "bool", "default": True},
-            "memory": {"type": "path"},
-            **_docker.ARGUMENTS,
-        },
-        required_together=_docker.REQUIRED_TOGETHER,
-        supports_check_mode=True,
-    )
-    _docker.main(module, run)
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_together=engine.REQUIRED_TOGETHER, supports_check_mode=True)
+    run_module(module, run, subject="name")
 
 
 if __name__ == "__main__":

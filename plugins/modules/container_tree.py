@@ -13,7 +13,7 @@ author:
   - The serverfarm.ltsp contributors (@serverfarm)
 description:
   - Lets Docker Engine pull an image and unpacks its files, all layers as one, into a directory.
-  - A directory that is there is not touched. Remove it to have another image, or a newer one of the same name, in it.
+  - An existing directory is not touched. Remove it to unpack another image, or a newer one of the same name.
 options:
   name:
     description:
@@ -61,42 +61,41 @@ path:
 """
 
 import os
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _container, _docker
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, publish, remove_leftovers, staging_directory
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container import engine
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.registry import check_image
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, publish, remove_leftovers, staging_directory
+
+ARGUMENTS = {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}, **engine.ARGUMENTS}
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    name, path = module.params["name"], os.path.normpath(module.params["path"])
+def run(task: Task) -> Result:
+    name, path = task.params["name"], os.path.normpath(task.params["path"])
     result = {"changed": not os.path.lexists(path), "path": path}
-    registry = _container.check_image(name)
+    registry = check_image(name)
     if not os.path.isabs(path):
         raise FilesError(f"path: {path!r} is not an absolute path")
-    if module.check_mode or not result["changed"]:
+    if task.check_mode or not result["changed"]:
         return result
-    with _docker.connect(module.params, registry) as engine:
-        engine.login()
-        engine.pull(name)
+    with engine.connect(task.params, registry) as docker:
+        docker.login()
+        docker.pull(name)
         remove_leftovers(path)
         with staging_directory(path) as staged:
             tree = os.path.join(staged, "tree")
             os.mkdir(tree, 0o755)
-            with engine.exported(name) as archive:
-                _docker.unpack(archive, tree)
+            with docker.exported(name) as archive:
+                engine.unpack(archive, tree)
             publish(tree, path)
     return result
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}, **_docker.ARGUMENTS},
-        required_together=_docker.REQUIRED_TOGETHER,
-        supports_check_mode=True,
-    )
-    _docker.main(module, run)
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_together=engine.REQUIRED_TOGETHER, supports_check_mode=True)
+    run_module(module, run, subject="name")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ module: lts_conf
 short_description: Manage lts.conf and the resolved files of nodes
 version_added: 0.1.0
 description:
-  - Manages sections and parameters of an C(lts.conf) in the format of LTSP 5, and writes for every node the parameters that it gets from it.
-  - What is not named in the task stays as it is, with its comments, its order and its line ends, unless O(purge=true). A last line without an end gets one.
-  - Refuses a file of which the reader of LTSP 5 would make something else than what stands there, such as an empty section, a parameter
-    without a value, C(include), a circle of C(LIKE) or a double quote within a value. The message names the line and the remedy.
+  - Manages sections and parameters of an C(lts.conf) in the format of LTSP 5, and writes the resolved parameters of every node.
+  - Sections and parameters that the task does not name stay as they are, with comments, order and line ends, unless O(purge=true). A last line without
+    a line end gets one.
+  - Refuses a file that LTSP 5 would read differently, for example because of an empty section, a parameter without a value, C(include), a circle
+    of C(LIKE) or a double quote within a value. The message names the line and the remedy.
   - A node gets its parameters from the first section that is named by its host name, else by its IP address, else by its MAC address; from the
     sections that those name with C(LIKE), in turn; from the first section whose name is a glob that matches its host name, the first that
-    matches its IP address and the first that matches its MAC address, with theirs; and from C([default]). What comes earlier wins.
+    matches its IP address and the first that matches its MAC address, with theirs; and from C([default]). The earlier section wins.
     The value C(NONE) removes a parameter.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -28,6 +29,7 @@ attributes:
   diff_mode:
     support: full
   platform:
+    support: full
     platforms: posix
 options:
   path:
@@ -53,17 +55,17 @@ options:
         default: present
       parameters:
         description:
-          - Parameters and their values. Values are literal. V(null) removes a parameter from this section, the value V(NONE) hides what a weaker section says.
+          - Parameters and their values. Values are literal. V(null) removes a parameter from this section, the value V(NONE) hides that of a weaker section.
           - C(LIKE) may be a list of section names.
         type: dict
         default: {}
   purge:
-    description: Whether the file holds nothing but O(sections); comments and other sections that stand in it are lost.
+    description: Whether the file holds nothing but O(sections). Its comments and other sections are lost.
     type: bool
     default: false
   dialect:
     description:
-      - For whom the file is. V(ltsp5) is C(lts.conf), which the nodes of this collection and LTSP 5 read.
+      - The reader of the file. V(ltsp5) is C(lts.conf), for the nodes of this collection and for LTSP 5.
       - V(ltsp) is C(ltsp.conf) of the LTSP of today (19 and later), written from the same O(sections) so that a machine gets the same parameters.
         It needs O(purge=true) and goes without O(nodes). LTSP hands it out after the command C(ltsp initrd).
       - "These parameters have a counterpart there: C(FSTAB_*), C(HOSTS_*), C(DNS_SERVER), C(SEARCH_DOMAIN), C(SERVER), C(CUPS_SERVER), C(HOSTNAME) and
@@ -71,12 +73,12 @@ options:
         C(RM_SYSTEM_SERVICES) becomes C(MASK_SYSTEM_SERVICES), where a name without suffix means the service only; C(LTSP_NBD_TO_RAM) becomes
         C(IMAGE_TO_RAM) and C(USE_LOCAL_SWAP) becomes C(LOCAL_SWAP), with 1 or 0."
       - All others are refused, unless O(own_parameters) names them. Then they are written as they are, so that parameters which only the LTSP of today
-        knows can be given. C(RCFILE_*) is refused in any case. What comes nearest, C(POST_INIT_*), runs before systemd and the network.
+        knows can be given. C(RCFILE_*) is refused in any case. Its nearest counterpart, C(POST_INIT_*), runs before systemd and the network.
       - C([default]) becomes C([clients]). C(LIKE) and globs of exact names are resolved into the sections, because C(INCLUDE) knows a different order.
         C(NONE) becomes an empty value. Values stay literal.
-      - What LTSP would understand differently is refused, such as a name with C([abc]), the glob C(*), which matches addresses and names, or C(FSTAB_10)
-        beside C(FSTAB_2). One thing cannot be seen in the file. A machine with a section for its host name and another for its address gets the
-        parameters of both from LTSP, so name a machine in one way.
+      - Names and values that LTSP would read differently are refused, such as a name with C([abc]), the glob C(*), which matches addresses and names, or
+        C(FSTAB_10) beside C(FSTAB_2). One case cannot be recognized. LTSP gives a machine with a section for its host name and another for its address the
+        parameters of both, so name a machine in one way.
     type: str
     choices: [ltsp5, ltsp]
     default: ltsp5
@@ -120,7 +122,7 @@ options:
     type: bool
     default: false
 notes:
-  - The resolved files are readable for everybody, they are served to the nodes. File attributes such as O(mode) concern O(path) only.
+  - The resolved files are readable for all users, because they are served to the nodes. File attributes such as O(mode) concern O(path) only.
 seealso:
   - module: serverfarm.ltsp.lts_conf_info
 author:
@@ -128,7 +130,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Set parameters for all nodes, leave the rest of the file alone
+- name: Set parameters for all nodes, and keep all others
   serverfarm.ltsp.lts_conf:
     path: /srv/ltsp/public/config/lts.conf
     sections:
@@ -211,30 +213,68 @@ backup_file:
 """
 
 import os
+import re
 import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _files, _lts_conf, _ltsp_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._errors import LtspError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf import ltsp19, masking
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check, report, section_changes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED, Document, decode, encode
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError, glob_pattern
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import resolved_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import DirectoryChange, apply_directory, plan_directory, write_file
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "sections": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+            "parameters": {"type": "dict", "default": {}},
+        },
+    },
+    "purge": {"type": "bool", "default": False},
+    "dialect": {"type": "str", "choices": ["ltsp5", "ltsp"], "default": "ltsp5"},
+    "nodes": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "hostname": {"type": "str", "required": True},
+            "ip": {"type": "str", "default": ""},
+            "macs": {"type": "list", "elements": "str", "required": True},
+        },
+    },
+    "nodes_path": {"type": "path"},
+    "secret_parameters": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "own_parameters": {"type": "list", "elements": "str", "default": []},
+    "backup": {"type": "bool", "default": False},
+}
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
-        """Keep secrets out of what a failed task returns as its invocation, also when its options are wrong."""
+        """Keep secrets out of the invocation that a failed task returns, also when its options are wrong."""
         if self.params.get("secret_parameters"):
-            self.params["sections"] = _lts_conf.MASK
+            self.params["sections"] = masking.MASK
         super().fail_json(msg, **kwargs)
         raise AssertionError
 
 
-def fail(module: AnsibleModule, message: str) -> t.NoReturn:
-    module.fail_json(msg=message, path=module.params["path"])
-    raise AssertionError
+class Plan(t.NamedTuple):
+    """Changes of lts.conf and of the nodes' files. `path` is without symbolic links."""
 
-
-def decode(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
+    path: str
+    before: str
+    after: str
+    write: bool
+    nodes: DirectoryChange
 
 
 def read(path: str) -> str:
@@ -246,128 +286,112 @@ def read(path: str) -> str:
 
 
 def write(path: str, text: str, private: bool) -> None:
-    """Replace the file and keep its mode and owner; a new one is private until its mode is set."""
+    """Replace the file and keep its mode and owner. A new one is private until its mode is set."""
     if not os.path.exists(path):
-        _files.write_file(path, _lts_conf.encode(text), 0o600 if private else 0o644)
+        write_file(path, encode(text), 0o600 if private else 0o644)
         return
     before = os.stat(path)
-    _files.write_file(path, _lts_conf.encode(text), stat.S_IMODE(before.st_mode))
+    write_file(path, encode(text), stat.S_IMODE(before.st_mode))
     after = os.stat(path)
     if (before.st_uid, before.st_gid) != (after.st_uid, after.st_gid):
         os.chown(path, before.st_uid, before.st_gid)
 
 
-def compose(module: AnsibleModule, before: str, sections: list[dict[str, t.Any]]) -> _lts_conf.Document:
-    changes = _lts_conf.section_changes(sections)
-    document = _lts_conf.Document(_lts_conf.OWNED if module.params["purge"] else before)
+def check_options(task: Task, path: str) -> None:
+    nodes_path = task.params["nodes_path"]
+    if task.params["dialect"] == "ltsp":
+        if not task.params["purge"]:
+            raise LtspError("dialect ltsp writes the whole file and keeps nothing that stands in it: set purge to true")
+        if nodes_path or task.params["nodes"]:
+            raise LtspError("nodes and nodes_path are for dialect ltsp5, in ltsp.conf a node finds its sections itself: remove them")
+    for directory in (os.path.dirname(path), *([nodes_path] if nodes_path else [])):
+        if not os.path.isdir(directory) and not task.check_mode:
+            raise LtspError(f"the directory {directory} does not exist: make it first")
+
+
+def compose(task: Task, before: str, sections: list[dict[str, t.Any]]) -> Document:
+    changes = section_changes(sections)
+    document = Document(OWNED if task.params["purge"] else before)
     document.change(changes)
-    path = module.params["path"]
-    refused = _lts_conf.check(document)
+    refused = check(document)
     if refused:
-        fail(module, _lts_conf.report(f"{path} is not written", refused))
-    advice = _lts_conf.advise(document, module.params["own_parameters"])
+        raise LtspError(report(f"{task.params['path']} is not written", refused))
+    advice = advise(document, task.params["own_parameters"])
     if advice:
-        module.warn(_lts_conf.report(path, advice))
+        task.warn(report(task.params["path"], advice))
     return document
 
 
-def text_of(module: AnsibleModule, document: _lts_conf.Document) -> str:
-    if module.params["dialect"] == "ltsp5":
+def render(task: Task, document: Document) -> str:
+    if task.params["dialect"] == "ltsp5":
         return document.text()
-    text, refused = _ltsp_conf.convert(document, module.params["own_parameters"])
+    text, refused = ltsp19.convert(document, task.params["own_parameters"])
     if refused:
-        fail(module, _lts_conf.report(f"{module.params['path']} is not written", refused))
+        raise LtspError(report(f"{task.params['path']} is not written", refused))
     return text
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    path = os.path.realpath(module.params["path"])
-    nodes_path = module.params["nodes_path"]
-    secret = [_lts_conf.glob_pattern(name) for name in module.params["secret_parameters"]]
-    sections = module.params["sections"]
-    module.params["sections"] = _lts_conf.masked_sections(sections, secret)  # what the module returns as its invocation
-    if module.params["dialect"] == "ltsp":
-        if not module.params["purge"]:
-            fail(module, "dialect ltsp writes the whole file and keeps nothing that stands in it: set purge to true")
-        if nodes_path or module.params["nodes"]:
-            fail(module, "nodes and nodes_path are for dialect ltsp5, in ltsp.conf a node finds its sections itself: remove them")
-    for directory in (os.path.dirname(path), *([nodes_path] if nodes_path else [])):
-        if not os.path.isdir(directory) and not module.check_mode:
-            fail(module, f"the directory {directory} does not exist: make it first")
-
+def make_plan(task: Task, path: str, sections: list[dict[str, t.Any]]) -> Plan:
     before = read(path)
-    document = compose(module, before, sections)
-    after = text_of(module, document)
-    write_path = before != after or not os.path.exists(path)
-    plan = _files.DirectoryChange({}, [], {})
-    if nodes_path:
-        plan = _files.plan_directory(nodes_path, _lts_conf.resolved_files(document, module.params["nodes"]), (".conf",))
+    document = compose(task, before, sections)
+    after = render(task, document)
+    nodes = DirectoryChange({}, [], {})
+    if task.params["nodes_path"]:
+        nodes = plan_directory(task.params["nodes_path"], resolved_files(document, task.params["nodes"]), (".conf",))
+    return Plan(path, before, after, before != after or not os.path.exists(path), nodes)
 
-    result: dict[str, t.Any] = {
-        "path": module.params["path"],
-        "changed": bool(write_path or plan.write or plan.remove),
-        "written": [os.path.join(nodes_path, name) for name in sorted(plan.write)],
-        "removed": [os.path.join(nodes_path, name) for name in plan.remove],
+
+def diff(task: Task, plan: Plan, secret: list[re.Pattern[str]]) -> list[dict[str, str]]:
+    masked = masking.masked if task.params["dialect"] == "ltsp5" else ltsp19.masked
+    texts = {plan.path: (plan.before, plan.after)}
+    for name in [*sorted(plan.nodes.write), *plan.nodes.remove]:
+        before, after = plan.nodes.before.get(name, b""), plan.nodes.write.get(name, b"")
+        texts[os.path.join(task.params["nodes_path"], name)] = decode(before), decode(after)
+    return [difference(name, masked(before, secret), masked(after, secret)) for name, (before, after) in texts.items()]
+
+
+def apply(task: Task, module: AnsibleModule, plan: Plan) -> Result:
+    """Write the files. Return the values that only a written file has."""
+    result = {}
+    if plan.write:
+        if task.params["backup"] and os.path.exists(plan.path):
+            result["backup_file"] = module.backup_local(plan.path)
+        write(plan.path, plan.after, private=task.params["mode"] is not None)
+    apply_directory(task.params["nodes_path"], plan.nodes)
+    return result
+
+
+def run(task: Task, module: AnsibleModule) -> Result:
+    try:
+        secret = [glob_pattern(name) for name in task.params["secret_parameters"]]
+        sections = task.params["sections"]
+        # The module returns its options as its invocation.
+        task.params["sections"] = masking.masked_sections(sections, secret)
+        path = os.path.realpath(task.params["path"])
+        check_options(task, path)
+        plan = make_plan(task, path, sections)
+    except LtsConfError as error:
+        raise LtspError(f"{task.params['path']}: {error}") from error
+    nodes_path = task.params["nodes_path"]
+    result: Result = {
+        "path": task.params["path"],
+        "changed": bool(plan.write or plan.nodes.write or plan.nodes.remove),
+        "written": [os.path.join(nodes_path, name) for name in sorted(plan.nodes.write)],
+        "removed": [os.path.join(nodes_path, name) for name in plan.nodes.remove],
     }
-    if module._diff:  # pylint: disable=protected-access
-        masked = _lts_conf.masked if module.params["dialect"] == "ltsp5" else _ltsp_conf.masked
-        texts = {path: (before, after)}
-        for name in [*sorted(plan.write), *plan.remove]:
-            texts[os.path.join(nodes_path, name)] = decode(plan.before.get(name, b"")), decode(plan.write.get(name, b""))
-        result["diff"] = [
-            {"before_header": name, "after_header": name, "before": masked(old, secret), "after": masked(new, secret)} for name, (old, new) in texts.items()
-        ]
-    if not module.check_mode:
-        if write_path:
-            if module.params["backup"] and os.path.exists(path):
-                result["backup_file"] = module.backup_local(path)
-            write(path, after, private=module.params["mode"] is not None)
-        _files.apply_directory(nodes_path, plan)
+    if task.diff:
+        result["diff"] = diff(task, plan, secret)
+    if not task.check_mode:
+        result.update(apply(task, module, plan))
     if os.path.exists(path):
-        arguments = module.load_file_common_arguments(module.params, path=path)
+        arguments = module.load_file_common_arguments(task.params, path=path)
         result["changed"] = module.set_fs_attributes_if_different(arguments, result["changed"])
     return result
 
 
 def main() -> None:
-    module = Module(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "sections": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
-                    "parameters": {"type": "dict", "default": {}},
-                },
-            },
-            "purge": {"type": "bool", "default": False},
-            "dialect": {"type": "str", "choices": ["ltsp5", "ltsp"], "default": "ltsp5"},
-            "nodes": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "hostname": {"type": "str", "required": True},
-                    "ip": {"type": "str", "default": ""},
-                    "macs": {"type": "list", "elements": "str", "required": True},
-                },
-            },
-            "nodes_path": {"type": "path"},
-            "secret_parameters": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "own_parameters": {"type": "list", "elements": "str", "default": []},
-            "backup": {"type": "bool", "default": False},
-        },
-        add_file_common_args=True,
-        required_together=[("nodes", "nodes_path")],
-        supports_check_mode=True,
-    )
-    try:
-        result = run(module)
-    except (_lts_conf.LtsConfError, _files.FilesError, OSError) as error:
-        fail(module, f"{module.params['path']}: {error}")
-    module.exit_json(**result)
+    module = Module(argument_spec=ARGUMENTS, add_file_common_args=True, required_together=[("nodes", "nodes_path")], supports_check_mode=True)
+    run_module(module, lambda task: run(task, module), failure={"path": module.params["path"]})
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: lts_conf_info
-short_description: Show an lts.conf and what one node gets from it
+short_description: Show an lts.conf and the parameters of one node
 version_added: 0.1.0
 description:
   - Returns the sections of an C(lts.conf) and the parameters that a node gets, each with the section that it comes from.
-  - Reads a file as a node does, which leaves out what it does not understand; those lines are named in RV(problems).
+  - Reads the file as a node does. Lines that a node does not understand are left out, and named in RV(problems).
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -21,6 +21,7 @@ attributes:
   diff_mode:
     support: none
   platform:
+    support: full
     platforms: posix
 options:
   path:
@@ -46,7 +47,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Preview what node1 gets
+- name: Preview the parameters of node1
   serverfarm.ltsp.lts_conf_info:
     path: /srv/ltsp/public/config/lts.conf
     hostname: node1
@@ -54,12 +55,12 @@ EXAMPLES = r"""
     mac: 52:54:00:77:00:01
   register: preview
 
-- name: Show the parameters and where they come from
+- name: Show the parameters and their origins
   ansible.builtin.debug:
     msg: "{{ item.key }} = {{ item.value }} (from [{{ preview.origins[item.key] }}])"
   loop: "{{ preview.parameters | dict2items }}"
 
-- name: See what an unknown machine gets, and whether the file is sound
+- name: Preview the parameters of an unknown machine, and check the file
   serverfarm.ltsp.lts_conf_info:
     path: /etc/lts.conf
   register: unknown
@@ -78,7 +79,7 @@ origins:
   returned: success
   sample: {RCFILE_06_MODULES: default}
 matched:
-  description: The sections that count for the node, the strongest first.
+  description: The sections that match the node, the strongest first.
   type: list
   elements: str
   returned: success
@@ -117,10 +118,10 @@ problems:
       type: int
       sample: 7
     message:
-      description: What is wrong and what to do.
+      description: Fault and remedy.
       type: str
 advice:
-  description: Lines that hardly say what was meant, such as unknown parameters.
+  description: Lines that are probably mistaken, such as unknown parameters.
   type: list
   elements: dict
   returned: success
@@ -130,53 +131,56 @@ advice:
       type: int
       sample: 9
     message:
-      description: What is remarkable.
+      description: The probable mistake.
       type: str
       sample: RCFIL_01 is not a known parameter, is RCFILE_* meant?
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf, _net
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import LIKE, Document, decode
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import Identity, Reader
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._net import normalize_mac
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "hostname": {"type": "str", "default": ""},
+    "ip": {"type": "str", "default": ""},
+    "mac": {"type": "str", "default": ""},
+}
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "hostname": {"type": "str", "default": ""},
-            "ip": {"type": "str", "default": ""},
-            "mac": {"type": "str", "default": ""},
-        },
-        supports_check_mode=True,
-    )
-    mac = module.params["mac"]
-    try:
-        identity = _lts_conf.Identity(module.params["hostname"], module.params["ip"], _net.normalize_mac(mac) if mac else "")
-        with open(module.params["path"], "rb") as stream:
-            document = _lts_conf.Document(stream.read().decode("utf-8", "surrogateescape"))
-    except (OSError, ValueError) as error:
-        module.fail_json(msg=str(error))
-    reader = _lts_conf.Reader(document)
+def run(task: Task) -> Result:
+    mac = task.params["mac"]
+    identity = Identity(task.params["hostname"], task.params["ip"], normalize_mac(mac) if mac else "")
+    with open(task.params["path"], "rb") as stream:
+        document = Document(decode(stream.read()))
+    reader = Reader(document)
     parameters = reader.parameters(identity)
-    module.exit_json(
-        changed=False,
-        parameters={key: value.value for key, value in parameters.items()},
-        origins={key: value.section for key, value in parameters.items()},
-        matched=[section.name for section in reader.sections(identity)],
-        sections=[
+    return {
+        "changed": False,
+        "parameters": {key: value.value for key, value in parameters.items()},
+        "origins": {key: value.section for key, value in parameters.items()},
+        "matched": [section.name for section in reader.sections(identity)],
+        "sections": [
             {
                 "name": section.name,
                 "line": section.header.number,
-                "like": [line.value for line in section.parameters(_lts_conf.LIKE)],
+                "like": [line.value for line in section.parameters(LIKE)],
                 "parameters": section.values(),
             }
             for section in document.sections
             if section.name
         ],
-        problems=[finding._asdict() for finding in _lts_conf.check(document)],
-        advice=[finding._asdict() for finding in _lts_conf.advise(document)],
-    )
+        "problems": [finding._asdict() for finding in check(document)],
+        "advice": [finding._asdict() for finding in advise(document)],
+    }
+
+
+def main() -> None:
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), run)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ author:
   - The serverfarm.ltsp contributors (@serverfarm)
 description:
   - Writes two files for each MAC address of each node. C(52-54-00-77-00-01.json) describes what the machine boots and is the one truth about it,
-    C(52-54-00-77-00-01.cfg) is rendered from it and read by GRUB. C(default.json) and C(default.cfg) serve machines that nobody knows.
+    C(52-54-00-77-00-01.cfg) is rendered from it and read by GRUB. C(default.json) and C(default.cfg) are for unknown machines.
   - The directory belongs to this module. Every other C(*.json) and C(*.cfg) in it is removed, so O(nodes) has to hold all nodes in one task.
-  - Each file is replaced in one step. A value that the boot loader would read as something else is refused before anything is written.
+  - Each file is replaced in one step. A value that a boot loader would misread is refused before anything is written.
 options:
   path:
     description:
@@ -24,7 +24,7 @@ options:
     required: true
   nodes:
     description:
-      - All nodes, as the filter P(serverfarm.ltsp.ltsp_nodes#filter) describes them, but for C(lts_conf), which may hold what these public files must not.
+      - All nodes, as the filter P(serverfarm.ltsp.ltsp_nodes#filter) describes them, without C(lts_conf), which may hold secrets.
     type: list
     elements: dict
     required: true
@@ -58,17 +58,17 @@ options:
         description: Version of the image. Without one, the node follows the image's current version.
         type: str
       transports:
-        description: How the node gets its root, in the order in which it tries.
+        description: Transports of the node's root, in the order in which they are tried.
         type: list
         elements: str
         choices: [http, nbd]
         default: [http, nbd]
       ram:
-        description: Whether the node copies the image into its memory. Over HTTP it always does.
+        description: Whether the node copies the image into its memory. With the transport V(http) it always does.
         type: bool
         default: true
       overlay:
-        description: Size of the tmpfs that takes what the node writes.
+        description: Size of the tmpfs for the node's writes.
         type: str
         default: 50%
       kernel_args:
@@ -79,7 +79,7 @@ options:
         default: []
   default:
     description:
-      - What machines that nobody knows boot. Without it they do not boot, and say so on their console.
+      - What unknown machines boot. Without it they do not boot, and report it on their console.
     type: dict
     suboptions:
       server_address:
@@ -93,7 +93,7 @@ options:
         description: Version of the image. Without one, they follow the image's current version.
         type: str
       transports:
-        description: How they get their root, in the order in which they try.
+        description: Transports of their root, in the order in which they are tried.
         type: list
         elements: str
         choices: [http, nbd]
@@ -103,7 +103,7 @@ options:
         type: bool
         default: true
       overlay:
-        description: Size of the tmpfs that takes what they write.
+        description: Size of the tmpfs for their writes.
         type: str
         default: 50%
       kernel_args:
@@ -145,6 +145,7 @@ extends_documentation_fragment:
 seealso:
   - plugin: serverfarm.ltsp.ltsp_nodes
     plugin_type: filter
+  - module: serverfarm.ltsp.ltsp_boot_versions
 """
 
 EXAMPLES = r"""
@@ -160,11 +161,11 @@ EXAMPLES = r"""
         image: node
         kernel_args: ["console=ttyS0,115200n8"]
 
-- name: Describe all nodes of the inventory, and what other machines boot
+- name: Describe all nodes of the inventory, and unknown machines
   serverfarm.ltsp.ltsp_boot_nodes:
     path: /srv/ltsp/public/boot/nodes
     nodes: >-
-      {{ hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers'])
+      {{ hostvars | serverfarm.ltsp.ltsp_nodes(groups)
       | serverfarm.ltsp.ltsp_columns('name', 'macs', 'ip', 'server', 'server_address', 'image', 'image_version', 'kernel_args') }}
     default:
       image: node
@@ -206,46 +207,50 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot, _files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError, missing_images
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, suffixes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import DirectoryChange, FilesError, apply_directory, plan_directory
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS, TRANSPORTS, offered_ports, port_options
 
 SHOWN_FILES = 20
 
 
-def diff(path: str, plan: _files.DirectoryChange) -> list[dict[str, str]]:
+def diff(path: str, plan: DirectoryChange) -> list[dict[str, str]]:
     names = [*sorted(plan.write), *plan.remove]
     shown = []
     for name in names[:SHOWN_FILES]:
         header = os.path.join(path, name)
         before, after = (files.get(name, b"").decode("utf-8", "replace") for files in (plan.before, plan.write))
-        shown.append({"before_header": header, "after_header": header, "before": before, "after": after})
-    rest = len(names) - len(shown)
-    return shown + ([{"prepared": f"... and {rest} more files in {path}\n"}] if rest > 0 else [])
+        shown.append(difference(header, before, after))
+    more = len(names) - len(shown)
+    return shown + ([{"prepared": f"... and {more} more files in {path}\n"}] if more > 0 else [])
 
 
-def run(module: AnsibleModule) -> dict[str, t.Any]:
-    parameters = module.params
+def run(task: Task) -> Result:
+    parameters = task.params
     path, nodes, default = parameters["path"], parameters["nodes"], parameters["default"]
     if parameters["images"] is not None:
-        missing = _boot.missing_images(nodes, default, parameters["images"], parameters["server"])
+        missing = missing_images(nodes, default, parameters["images"], parameters["server"])
         if missing:
-            raise _boot.BootError("; ".join(missing))
-    files = _boot.boot_files(nodes, default, _boot.Ports(parameters["http_port"], parameters["nbd_port"]))
-    plan = _files.plan_directory(path, files, _boot.SUFFIXES)
-    if not module.check_mode:
+            raise BootError("; ".join(missing))
+    files = boot_files(nodes, default, offered_ports(parameters))
+    plan = plan_directory(path, files, suffixes())
+    if not task.check_mode:
         if not os.path.isdir(path):
-            raise _files.FilesError(f"the directory {path} does not exist: make it first")
-        _files.apply_directory(path, plan)
-    result: dict[str, t.Any] = {"path": path, "changed": bool(plan.write or plan.remove), "written": sorted(plan.write), "removed": plan.remove}
-    if module._diff:  # pylint: disable=protected-access
+            raise FilesError(f"the directory {path} does not exist: make it first")
+        apply_directory(path, plan)
+    result: Result = {"path": path, "changed": bool(plan.write or plan.remove), "written": sorted(plan.write), "removed": plan.remove}
+    if task.diff:
         result["diff"] = diff(path, plan)
     return result
 
 
-def main() -> None:
+def argument_spec() -> dict[str, t.Any]:
     boot: dict[str, t.Any] = {
         "image": {"type": "str", "required": True},
         "image_version": {"type": "str"},
-        "transports": {"type": "list", "elements": "str", "choices": ["http", "nbd"], "default": ["http", "nbd"]},
+        "transports": {"type": "list", "elements": "str", "choices": list(TRANSPORTS), "default": list(DEFAULT_TRANSPORTS)},
         "ram": {"type": "bool", "default": True},
         "overlay": {"type": "str", "default": "50%"},
         "kernel_args": {"type": "list", "elements": "str", "default": []},
@@ -257,26 +262,19 @@ def main() -> None:
         "server": {"type": "str", "required": True},
         "server_address": {"type": "str", "required": True},
     }
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "nodes": {"type": "list", "elements": "dict", "required": True, "options": {**machine, **boot}},
-            "default": {"type": "dict", "options": {**boot, "server_address": {"type": "str"}}},
-            "http_port": {"type": "int", "default": 80},
-            "nbd_port": {"type": "int", "default": 10809},
-            "images": {"type": "list", "elements": "dict"},
-            "server": {"type": "str"},
-        },
-        required_together=[("images", "server")],
-        supports_check_mode=True,
-    )
-    try:
-        result = run(module)
-    except (_boot.BootError, _files.FilesError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['path']}: {error.strerror}")
-    module.exit_json(**result)
+    return {
+        "path": {"type": "path", "required": True},
+        "nodes": {"type": "list", "elements": "dict", "required": True, "options": {**machine, **boot}},
+        "default": {"type": "dict", "options": {**boot, "server_address": {"type": "str"}}},
+        **port_options(),
+        "images": {"type": "list", "elements": "dict"},
+        "server": {"type": "str"},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), required_together=[("images", "server")], supports_check_mode=True)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ description:
   - When an option changes, another tree is made and takes the place of the old one in one step.
   - Nothing is left at O(path) when the task is interrupted, and neither processes nor mounts. The next run for the same O(path) removes unfinished trees.
   - No service starts on the host.
-  - Only trees that this module made are replaced or removed. They carry C(/var/lib/ltsp/chroot.json), which says what they were made from.
+  - Only trees that this module made are replaced or removed. They carry C(/var/lib/ltsp/chroot.json), which holds their inputs.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -28,6 +28,7 @@ attributes:
     support: full
     details: Shows the inputs of the tree before and after. The keys of archives are shown as SHA-256 digests.
   platform:
+    support: full
     platforms: debian
 options:
   path:
@@ -37,7 +38,7 @@ options:
     required: true
   state:
     description:
-      - With V(present) the tree stands at O(path), with V(absent) nothing does.
+      - V(present) makes the tree at O(path), V(absent) removes it.
       - A tree in which something is mounted or a command of M(serverfarm.ltsp.ltsp_chroot_command) runs is neither replaced nor removed.
     type: str
     choices: [present, absent]
@@ -137,7 +138,7 @@ options:
     default: mmdebstrap
   refresh:
     description:
-      - Whether another tree is made although no option has changed, for what is new in the archives.
+      - Whether a new tree is made although no option has changed, to take updates of the archives.
     type: bool
     default: false
 notes:
@@ -194,7 +195,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Where the tree stands or stood, without symbolic links.
+  description: Path of the tree, without symbolic links.
   returned: success
   type: str
   sample: /srv/ltsp/private/bases/trixie
@@ -204,7 +205,7 @@ digest:
   type: str
   sample: 5e5c3dfba1b8d2de5d0e2b3a4c5b1fb5c1b3c2a1e9f80d7c6b5a49382716050f
 id:
-  description: Unlike the digest, no two trees ever made have the same.
+  description: Unique name of this tree. Another tree of the same inputs has another one.
   returned: when the tree stands
   type: str
   sample: 2f0b7c8e5a9d4b3c8f6e1d2c3b4a5968
@@ -221,80 +222,73 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot import DEFAULT_KEYRING, Mark, Outcome, absent, check_path, parse_inputs, present
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError, proxies, unwind_on_signals
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.command import proxies
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.inputs import DEFAULT_KEYRING, parse_inputs
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.tree import Mark, Outcome, absent, check_path, present
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
+
+_STRINGS = {"type": "list", "elements": "str"}
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "suite": {"type": "str"},
+    "mirror": {"type": "str", "default": "http://deb.debian.org/debian"},
+    "components": {**_STRINGS, "default": ["main"]},
+    "architecture": {"type": "str"},
+    "variant": {"type": "str", "choices": ["minbase", "important"], "default": "minbase"},
+    "keyring": {"type": "path", "default": DEFAULT_KEYRING, "no_log": False},
+    "packages": {**_STRINGS, "default": []},
+    "install_recommends": {"type": "bool", "default": False},
+    "sources": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "types": {**_STRINGS, "choices": ["deb", "deb-src"], "default": ["deb"]},
+            "uris": {**_STRINGS, "required": True},
+            "suites": {**_STRINGS, "required": True},
+            "components": {**_STRINGS, "default": []},
+            "architectures": {**_STRINGS, "default": []},
+            "signed_by": {"type": "str"},
+        },
+    },
+    "method": {"type": "str", "choices": ["mmdebstrap", "debootstrap"], "default": "mmdebstrap"},
+    "refresh": {"type": "bool", "default": False},
+}
 
 
-def describe(path: str, outcome: Outcome) -> dict[str, t.Any]:
-    """Tell the outcome as the values that the module returns."""
-    result: dict[str, t.Any] = {"path": path, "changed": outcome.changed}
+def run(task: Task) -> Result:
+    path = check_path(task.params["path"])
+    if task.params["state"] == "absent":
+        outcome = absent(path, check_mode=task.check_mode)
+    else:
+        inputs = parse_inputs(task.params)
+        outcome = present(path, inputs, refresh=task.params["refresh"], check_mode=task.check_mode, environment=proxies(os.environ))
+    return describe(path, outcome, task.diff)
+
+
+def describe(path: str, outcome: Outcome, diff: bool) -> Result:
+    """Return the values that the module returns."""
+    result: Result = {"path": path, "changed": outcome.changed}
     if outcome.after:
         result["digest"] = outcome.after.digest
         if outcome.after.id:
             result.update(id=outcome.after.id, created=outcome.after.created)
-    if outcome.changed:
-        result["diff"] = {
-            "before_header": path,
-            "after_header": path,
-            "before": render(outcome.before),
-            "after": render(outcome.after),
-        }
+    if diff and outcome.changed:
+        result["diff"] = difference(path, render(outcome.before), render(outcome.after))
     return result
 
 
-def render(mark: Mark | None) -> str:
+def render(mark: t.Optional[Mark]) -> str:
     if mark is None:
         return ""
     return json.dumps({"inputs": mark.inputs, "id": mark.id or "(new)"}, indent=2, sort_keys=True) + "\n"
 
 
 def main() -> None:
-    strings = {"type": "list", "elements": "str"}
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "suite": {"type": "str"},
-            "mirror": {"type": "str", "default": "http://deb.debian.org/debian"},
-            "components": {**strings, "default": ["main"]},
-            "architecture": {"type": "str"},
-            "variant": {"type": "str", "choices": ["minbase", "important"], "default": "minbase"},
-            "keyring": {"type": "path", "default": DEFAULT_KEYRING, "no_log": False},
-            "packages": {**strings, "default": []},
-            "install_recommends": {"type": "bool", "default": False},
-            "sources": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "types": {**strings, "choices": ["deb", "deb-src"], "default": ["deb"]},
-                    "uris": {**strings, "required": True},
-                    "suites": {**strings, "required": True},
-                    "components": {**strings, "default": []},
-                    "architectures": {**strings, "default": []},
-                    "signed_by": {"type": "str"},
-                },
-            },
-            "method": {"type": "str", "choices": ["mmdebstrap", "debootstrap"], "default": "mmdebstrap"},
-            "refresh": {"type": "bool", "default": False},
-        },
-        required_if=[("state", "present", ("suite",))],
-        supports_check_mode=True,
-    )
-    unwind_on_signals()
-    os.umask(0o022)
-    params = module.params
-    try:
-        path = check_path(params["path"])
-        if params["state"] == "absent":
-            outcome = absent(path, check_mode=module.check_mode)
-        else:
-            outcome = present(path, parse_inputs(params), refresh=params["refresh"], check_mode=module.check_mode, environment=proxies(os.environ))
-    except (ChrootError, FilesError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**describe(path, outcome))
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=[("state", "present", ("suite",))], supports_check_mode=True)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

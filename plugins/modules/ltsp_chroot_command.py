@@ -25,10 +25,11 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: The command is not run. With O(creates) or O(removes) the task says whether it would have been.
+    details: The command is not run. With O(creates) or O(removes) the task reports whether it would run.
   diff_mode:
     support: none
   platform:
+    support: full
     platforms: linux
 options:
   root:
@@ -131,12 +132,12 @@ cmd:
   elements: str
   sample: [apt-get, update]
 stdout:
-  description: What the command wrote to its standard output.
+  description: Standard output of the command.
   returned: always
   type: str
   sample: Reading package lists...
 stderr:
-  description: What the command wrote to its standard error.
+  description: Standard error of the command.
   returned: always
   type: str
   sample: ""
@@ -146,22 +147,22 @@ rc:
   type: int
   sample: 0
 start:
-  description: When the command began.
+  description: Start of the command.
   returned: always
   type: str
   sample: "2026-11-20 22:30:00.123456"
 end:
-  description: When the command ended.
+  description: End of the command.
   returned: always
   type: str
   sample: "2026-11-20 22:30:04.567890"
 delta:
-  description: How long the command took.
+  description: Duration of the command.
   returned: always
   type: str
   sample: "0:00:04.444434"
 msg:
-  description: Why the command failed or was not run.
+  description: Reason why the command failed or was not run.
   returned: when it failed or was not run
   type: str
   sample: non-zero return code
@@ -174,15 +175,22 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import (
-    ChrootError,
-    check_environment,
-    check_root,
-    matches,
-    proxies,
-    run_in_tree,
-    unwind_on_signals,
-)
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.command import check_environment, proxies, run_in_tree
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.paths import ChrootError, check_root, matches
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+
+ARGUMENTS = {
+    "root": {"type": "path", "required": True},
+    "cmd": {"type": "str"},
+    "argv": {"type": "list", "elements": "str"},
+    "chdir": {"type": "str", "default": "/"},
+    "environment": {"type": "dict", "default": {}},
+    "stdin": {"type": "str"},
+    "stdin_add_newline": {"type": "bool", "default": True},
+    "creates": {"type": "str"},
+    "removes": {"type": "str"},
+}
+NOT_RUN: Result = {"changed": False, "rc": None, "stdout": "", "stderr": "", "start": None, "end": None, "delta": None}
 
 
 def split(command: str) -> list[str]:
@@ -192,73 +200,54 @@ def split(command: str) -> list[str]:
         raise ChrootError(f"cmd: {command!r} is not quoted as for a shell ({error})") from error
 
 
-def run(params: dict[str, t.Any], result: dict[str, t.Any], check_mode: bool) -> None:
-    """Run the command that `params` describe unless a condition or the check mode forbids it; fill `result`."""
+def run(task: Task, result: Result) -> Result:
+    """Run the command unless a condition or the check mode forbids it. A failure returns `result` too, as far as it is filled by then."""
+    params = task.params
+    result["cmd"] = params["argv"] if params["cmd"] is None else split(params["cmd"])
     if not result["cmd"]:
         raise ChrootError("the command is empty: name a program in cmd or argv")
-    chdir = params["chdir"]
-    if not chdir.startswith("/"):
-        raise ChrootError(f"chdir: {chdir!r} is not an absolute path inside the tree")
+    if not params["chdir"].startswith("/"):
+        raise ChrootError(f"chdir: {params['chdir']!r} is not an absolute path inside the tree")
     environment = {**proxies(os.environ), **check_environment(params["environment"])}
-    if check_mode and not os.path.lexists(params["root"]):
-        result.update(rc=0, msg="Command would have run if not in check mode")
-        return
+    would_run: Result = {"rc": 0, "msg": "Command would have run if not in check mode"}
+    if task.check_mode and not os.path.lexists(params["root"]):
+        return {**result, **would_run, "changed": True}
     root = check_root(params["root"])
-
-    for option, reason, unwanted in (("creates", "exists", True), ("removes", "does not exist", False)):
+    for option, state, unwanted in (("creates", "exists", True), ("removes", "does not exist", False)):
         pattern = params[option]
-        if pattern is not None and matches(root, pattern, chdir) is unwanted:
-            result.update(changed=False, rc=0, msg=f"Did not run the command since {pattern!r} {reason}", stdout=f"skipped, since {pattern} {reason}")
-            return
-    if check_mode:
-        result.update(rc=0, msg="Command would have run if not in check mode")
-        if params["creates"] is None and params["removes"] is None:
-            result.update(skipped=True, changed=False)
-        return
+        if pattern is not None and matches(root, pattern, params["chdir"]) is unwanted:
+            return {**result, "rc": 0, "msg": f"Did not run the command since {pattern!r} {state}", "stdout": f"skipped, since {pattern} {state}"}
+    if task.check_mode:
+        conditional = params["creates"] is not None or params["removes"] is not None
+        return {**result, **would_run, **({"changed": True} if conditional else {"skipped": True})}
+    result.update(execute(root, result["cmd"], params, environment))
+    if result["rc"] != 0:
+        raise ChrootError("non-zero return code")
+    return result
 
+
+def execute(root: str, argv: list[str], params: dict[str, t.Any], environment: dict[str, str]) -> Result:
     data = params["stdin"]
     if data is not None and params["stdin_add_newline"]:
         data += "\n"
     start = datetime.datetime.now()
-    ended = run_in_tree(root, result["cmd"], chdir=chdir, environment=environment, data=None if data is None else data.encode("utf-8", "surrogateescape"))
+    ended = run_in_tree(root, argv, chdir=params["chdir"], environment=environment, data=None if data is None else data.encode("utf-8", "surrogateescape"))
     end = datetime.datetime.now()
-    result.update(
-        rc=ended.rc,
-        stdout=ended.stdout.decode("utf-8", "replace").rstrip("\r\n"),
-        stderr=ended.stderr.decode("utf-8", "replace").rstrip("\r\n"),
-        start=str(start),
-        end=str(end),
-        delta=str(end - start),
-    )
+    return {
+        "changed": True,
+        "rc": ended.rc,
+        "stdout": ended.stdout.decode("utf-8", "replace").rstrip("\r\n"),
+        "stderr": ended.stderr.decode("utf-8", "replace").rstrip("\r\n"),
+        "start": str(start),
+        "end": str(end),
+        "delta": str(end - start),
+    }
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path", "required": True},
-            "cmd": {"type": "str"},
-            "argv": {"type": "list", "elements": "str"},
-            "chdir": {"type": "str", "default": "/"},
-            "environment": {"type": "dict", "default": {}},
-            "stdin": {"type": "str"},
-            "stdin_add_newline": {"type": "bool", "default": True},
-            "creates": {"type": "str"},
-            "removes": {"type": "str"},
-        },
-        mutually_exclusive=[("cmd", "argv")],
-        required_one_of=[("cmd", "argv")],
-        supports_check_mode=True,
-    )
-    unwind_on_signals()
-    result: dict[str, t.Any] = {"changed": True, "rc": None, "stdout": "", "stderr": "", "start": None, "end": None, "delta": None}
-    try:
-        result["cmd"] = module.params["argv"] if module.params["cmd"] is None else split(module.params["cmd"])
-        run(module.params, result, module.check_mode)
-    except (ChrootError, OSError) as error:
-        module.fail_json(**{**result, "changed": False, "msg": str(error)})
-    if result["rc"] != 0:
-        module.fail_json(**{**result, "msg": "non-zero return code"})
-    module.exit_json(**result)
+    module = AnsibleModule(argument_spec=ARGUMENTS, mutually_exclusive=[("cmd", "argv")], required_one_of=[("cmd", "argv")], supports_check_mode=True)
+    result = dict(NOT_RUN)
+    run_module(module, lambda task: run(task, result), subject="root", failure=result)
 
 
 if __name__ == "__main__":

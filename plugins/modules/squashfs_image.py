@@ -13,8 +13,9 @@ author:
   - The serverfarm.ltsp contributors (@serverfarm)
 description:
   - Packs a directory tree with C(mksquashfs), appends its dm-verity hash tree with C(veritysetup), and puts the file into the store together
-    with the tree's newest kernel, its initrd, a manifest and the C(boot.cfg) that boot loaders source.
-  - A version never changes after it appeared. It appears whole, or not at all, also when the module is killed; the next run removes what a killed one left.
+    with the tree's newest kernel, its initrd, a manifest and a file for each boot loader.
+  - A version appears complete or not at all, also when the module is killed; the next run removes the leftovers of a killed one. Image, kernel, initrd and
+    manifest of a version never change. The loaders' files are derived from the manifest. They are added to every version of the image that lacks them.
   - Nothing happens as long as the newest version was made from the same files in the same way. The files' content is compared, so that an edit is seen
     that kept size and time stamp, and a change of what O(exclude) names is not.
   - The same tree gives the same bits, whatever the number of processors.
@@ -52,13 +53,13 @@ options:
     default: 131072
   exclude:
     description:
-      - What stays out of the image, as patterns relative to O(path) and without a slash at either end. They replace the default.
+      - Patterns of paths that stay out of the image, relative to O(path) and without a slash at either end. They replace the default.
       - V(*), V(?) and V([...]) match inside one name, a leading dot too; V(**) as a whole component stands for any number of directories.
         What lies below an excluded directory is excluded with it.
       - C(DIR/*) empties a directory. C(DIR/**) at the end of a pattern takes everything below it except the directories, because services want to
         find C(/var/log/SERVICE) with its owner. Without C(/var/log/journal) the journal stays in C(/run), unless the node mounts or configures
         something else.
-      - A directory from which a pattern may take something gets the newest time stamp of the rest, because its own tells of what is not in the image.
+      - A directory from which a pattern may take something gets the newest time stamp of the other paths, because its own changes with excluded paths.
         One that lies below such a directory keeps its own.
     type: list
     elements: str
@@ -92,6 +93,7 @@ notes:
   - squashfs cannot hold POSIX ACLs. The module warns about paths that have them; file capabilities are kept.
 seealso:
   - module: serverfarm.ltsp.squashfs_image_info
+  - module: serverfarm.ltsp.ltsp_boot_versions
   - module: serverfarm.ltsp.ltsp_chroot
 """
 
@@ -174,7 +176,7 @@ manifest:
       description: The value of O(input_digest).
       type: str
     files:
-      description: Size and SHA-256 of each file of the version, by name.
+      description: Size and SHA-256 of image, kernel and initrd, by file name. Release 0.3.0 and older ones also list C(boot.cfg).
       type: dict
     compression:
       description: Algorithm, level and block size.
@@ -191,6 +193,12 @@ manifest:
     verity:
       description: Root hash, offset, salt, UUID, algorithm and block size of the dm-verity tree.
       type: dict
+loader_files:
+  description: Paths of the loaders' files that were added to existing versions or brought up to date, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 import datetime
@@ -199,23 +207,27 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image, _squashfs, _tree
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError, lock, publish, remove_leftovers, staging_directory
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import update_version_files, version_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import squashfs, tree, versions
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import FilesError, lock, publish, remove_leftovers, staging_directory, write_file
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.kernel import copy_kernel, newest_kernel
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.packages import installed_packages
 
-_NOT_KNOWN = "(known when it is made)"
-_SHOWN = 5
+_UNKNOWN = "(known when it is made)"
+_SHOWN_PATHS = 5
 
 
 class Build:
-    """One tree on its way into the store."""
+    """The build of a version from a tree."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        parameters = module.params
-        self.module = module
+    def __init__(self, task: Task) -> None:
+        parameters = task.params
+        self.task = task
         self.tree = os.path.realpath(_absolute("path", parameters["path"]))
-        self.image = _image.Store(_absolute("store", parameters["store"]), parameters["name"])
-        self.compression = _squashfs.check_compression(parameters["compression"], parameters["compression_level"], parameters["block_size"])
-        self.excludes = _tree.parse_excludes(parameters["exclude"])
+        self.image = versions.Image(_absolute("store", parameters["store"]), parameters["name"])
+        self.compression = squashfs.check_compression(parameters["compression"], parameters["compression_level"], parameters["block_size"])
+        self.excludes = tree.parse_excludes(parameters["exclude"])
         if self.tree == "/":
             raise FilesError("path: / is the running system, not an image tree")
         if not os.path.isdir(self.tree):
@@ -224,7 +236,7 @@ class Build:
             raise FilesError(f"store: {self.image.store} lies inside the tree {self.tree}: an image cannot hold itself")
 
     def run(self) -> dict[str, t.Any]:
-        if self.module.check_mode:
+        if self.task.check_mode:
             return self._run()
         self.image.make_directories()
         with lock(self.image.lock):
@@ -232,85 +244,88 @@ class Build:
             return self._run()
 
     def _run(self) -> dict[str, t.Any]:
-        image, activate, dry = self.image, self.module.params["activate"], self.module.check_mode
+        image, activate, dry = self.image, self.task.params["activate"], self.task.check_mode
         before = image.current()
-        versions = image.versions()
-        newest = image.manifest(versions[0]) if versions else None
-        self.kernel = _image.newest_kernel(self.tree)
-        self.walk = _tree.walk(self.tree, self.excludes)
-        self.fingerprint = _tree.fingerprint(self.tree, self.walk.entries)
+        loader_files = update_version_files(image, dry)
+        newest = next((image.manifest(version) for version in image.versions()), None)
+        self.kernel = newest_kernel(self.tree)
+        self.walk = tree.walk(self.tree, self.excludes)
+        self.fingerprint = tree.fingerprint(self.tree, self.walk.entries)
         wanted = self._wanted()
 
         current = (image.interrupted_activation() if activate else None) or before
-        if newest is not None and _image.is_same(newest, wanted) and image.is_whole(newest):
+        if newest is not None and versions.is_same(newest, wanted) and image.is_whole(newest):
             manifest = newest
             if activate:
                 current = current or newest["version"]
             if current is not None and current != before and not dry:
                 image.activate(current)
         else:
-            manifest = wanted if dry else self._make(wanted, versions[0] if versions else None)
+            manifest = wanted if dry else self._make(wanted, newest["version"] if newest else None)
             if activate:
                 current = manifest["version"]
 
         made = manifest is not newest
         result = {
-            "changed": made or current != before,
+            "changed": made or current != before or bool(loader_files),
             "name": image.name,
             "version": manifest["version"],
             "path": image.version_path(manifest["version"]) if manifest["version"] else None,
             "current": current,
             "manifest": manifest,
+            "loader_files": loader_files,
         }
-        if self.module._diff:
+        if self.task.diff:
             result["diff"] = {
                 "before_header": f"{image.directory} (before)",
                 "after_header": f"{image.directory} (after)",
-                "before": {"current": before, **_image.summary(newest, manifest)},
-                "after": {"current": _NOT_KNOWN if made and dry and activate else current, **_image.summary(manifest, newest)},
+                "before": {"current": before, **versions.summary(newest, manifest)},
+                "after": {"current": _UNKNOWN if made and dry and activate else current, **versions.summary(manifest, newest)},
             }
             if made and dry:
-                result["diff"]["after"]["version"] = _NOT_KNOWN
+                result["diff"]["after"]["version"] = _UNKNOWN
         return result
 
     @property
     def _staging_goal(self) -> str:
         return os.path.join(self.image.directory, "build")
 
-    def _wanted(self) -> _image.Manifest:
+    def _wanted(self) -> versions.Manifest:
         return {
-            "schema": _image.SCHEMA,
+            "schema": versions.SCHEMA,
             "name": self.image.name,
             "version": None,
-            "input_digest": self.module.params["input_digest"],
+            "input_digest": self.task.params["input_digest"],
             "files": {name: {"sha256": sha256} for name, sha256 in self.kernel.sha256.items()},
             "compression": self.compression._asdict(),
             "kernel_release": self.kernel.release,
-            "packages": _image.installed_packages(self.tree),
+            "packages": installed_packages(self.tree),
             "fingerprint": self.fingerprint.digest,
         }
 
-    def _make(self, wanted: _image.Manifest, newest: str | None) -> _image.Manifest:
+    def _make(self, wanted: versions.Manifest, newest: str | None) -> versions.Manifest:
         image = self.image
-        _image.check_space(image.directory, self.fingerprint.size)
+        versions.check_space(image.directory, self.fingerprint.size)
         with staging_directory(self._staging_goal) as staged:
-            squashfs = os.path.join(staged, _image.SQUASHFS)
-            for warning in _squashfs.pack(self.tree, self.walk, self.fingerprint.newest, squashfs, self.compression):
-                self.module.warn(f"mksquashfs: {warning}")
+            target = os.path.join(staged, versions.SQUASHFS)
+            for warning in squashfs.pack(self.tree, self.walk, self.fingerprint.newest, target, self.compression):
+                self.task.warn(f"mksquashfs: {warning}")
             self._warn_unstored()
-            touched = _tree.first_difference(self.walk.entries, _tree.walk(self.tree, self.excludes).entries)
+            touched = tree.first_difference(self.walk.entries, tree.walk(self.tree, self.excludes).entries)
             if touched is not None:
                 raise FilesError(f"{os.path.join(self.tree, touched)} was touched while it was packed: run again when nothing works on the tree")
-            verity, sha256 = _squashfs.append_verity(squashfs)
-            _image.copy_kernel(self.tree, self.kernel, staged)
-            version = _image.next_version(datetime.datetime.now(datetime.timezone.utc), sha256, newest)
-            manifest = {**wanted, "version": version, "created": _image.created(version), "verity": verity._asdict()}
-            _image.complete(staged, manifest, sha256)
+            verity, sha256 = squashfs.append_verity(target)
+            copy_kernel(self.tree, self.kernel, staged)
+            version = versions.next_version(datetime.datetime.now(datetime.timezone.utc), sha256, newest)
+            manifest = {**wanted, "version": version, "created": versions.created(version), "verity": verity._asdict()}
+            versions.complete(staged, manifest, sha256)
+            for name, data in version_files(manifest).items():
+                write_file(os.path.join(staged, name), data)
 
             def appear() -> None:
                 publish(staged, image.version_path(version))
 
-            if self.module.params["activate"]:
+            if self.task.params["activate"]:
                 image.activate(version, appear)
             else:
                 appear()
@@ -319,8 +334,8 @@ class Build:
     def _warn_unstored(self) -> None:
         paths = self.fingerprint.unstored
         if paths:
-            shown = ", ".join(f"/{path}" for path in paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
-            self.module.warn(f"{len(paths)} paths have attributes that squashfs cannot hold, such as POSIX ACLs; the image is without them: {shown}")
+            shown = ", ".join(f"/{path}" for path in paths[:_SHOWN_PATHS]) + (", ..." if len(paths) > _SHOWN_PATHS else "")
+            self.task.warn(f"{len(paths)} paths have attributes that squashfs cannot hold, such as POSIX ACLs; the image is without them: {shown}")
 
 
 def _absolute(option: str, path: str) -> str:
@@ -335,7 +350,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "name": {"type": "str", "required": True},
             "store": {"type": "path", "default": "/srv/ltsp"},
-            "compression": {"type": "str", "choices": list(_squashfs.ALGORITHMS), "default": "zstd"},
+            "compression": {"type": "str", "choices": list(squashfs.ALGORITHMS), "default": "zstd"},
             "compression_level": {"type": "int"},
             "block_size": {"type": "int", "default": 131072},
             "exclude": {
@@ -360,13 +375,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = Build(module).run()
-    except FilesError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or module.params['path']}: {error.strerror}")
-    module.exit_json(**result)
+    run_module(module, lambda task: Build(task).run())
 
 
 if __name__ == "__main__":

@@ -86,27 +86,23 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._files import FilesError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, run_module
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import Image, describe, image_names
+
+ARGUMENTS = {
+    "store": {"type": "path", "default": "/srv/ltsp"},
+    "name": {"type": "str"},
+}
+
+
+def run(task: Task) -> Result:
+    store, name = task.params["store"], task.params["name"]
+    images = [Image(store, found) for found in (image_names(store) if name is None else [name])]
+    return {"images": [describe(image) for image in images if os.path.isdir(image.directory)]}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "store": {"type": "path", "default": "/srv/ltsp"},
-            "name": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-    store, name = module.params["store"], module.params["name"]
-    try:
-        images = [_image.Store(store, name)] if name is not None else [_image.Store(store, found) for found in _image.image_names(store)]
-        described = [_image.describe(image) for image in images if os.path.isdir(image.directory)]
-    except FilesError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or store}: {error.strerror}")
-    module.exit_json(images=described)
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), run, subject="store")
 
 
 if __name__ == "__main__":

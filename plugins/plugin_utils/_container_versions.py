@@ -14,20 +14,29 @@ if t.TYPE_CHECKING:
 
 
 class Chosen(t.TypedDict):
-    """An image and its versions, oldest first."""
+    """An image and its versions, oldest first; `former` was current in the container images before, if that is known and the store still has it."""
 
     name: str
     current: str
+    former: str | None
     versions: list[str]
 
 
-def choose_versions(images: Iterable[Mapping[str, t.Any]], nodes: Iterable[Mapping[str, t.Any]], default: str, count: int) -> list[Chosen]:
-    """Choose of each image that a node or `default` names the current version with those before it, `count` in all, and what nodes are pinned to."""
+def choose_versions(
+    images: Iterable[Mapping[str, t.Any]], nodes: Iterable[Mapping[str, t.Any]], default: str, count: int, record: Iterable[Mapping[str, t.Any]] = ()
+) -> list[Chosen]:
+    """Choose versions of each image that a node or `default` names.
+
+    These are the current version with those before it, `count` in all, the former current one, and those that nodes are pinned to. `record` are the images
+    of the last container image. A node boots the version that a pod calls current, and a node that has read about a version asks for it until it gets it:
+    after a rollback that one is newer than the current one. The store knows neither which version was current nor what pods have told nodes; the record does.
+    """
     if count < 1:
         raise ValueError(f"{count} versions are none: use 1 or more")
     existing = {image["name"]: image for image in images}
+    recorded = {image["name"]: image for image in record}
     pins: dict[str, dict[str, str]] = {default: {}} if default else {}
-    who = {default: "machines that nobody knows"} if default else {}
+    who = {default: "unknown machines"} if default else {}
     for node in nodes:
         image = node["image"]
         who.setdefault(image, f"node {node['name']}")
@@ -50,13 +59,28 @@ def choose_versions(images: Iterable[Mapping[str, t.Any]], nodes: Iterable[Mappi
                 if version not in versions
             ]
             until_current = versions[: versions.index(found["current"]) + 1]
-            wanted = {*until_current[-count:], *pins[name]}
-            chosen.append(Chosen(name=name, current=found["current"], versions=[version for version in versions if version in wanted]))
+            former = _former(found["current"], recorded.get(name, {}))
+            wanted = {*until_current[-count:], former, *pins[name]}
+            chosen.append(
+                Chosen(
+                    name=name,
+                    current=found["current"],
+                    former=former if former in versions else None,
+                    versions=[version for version in versions if version in wanted],
+                )
+            )
     if not pins:
         problems.append("no node and no default names an image: there is nothing to serve")
     if problems:
         raise ValueError(summary(problems))
     return chosen
+
+
+def _former(current: str, recorded: Mapping[str, t.Any]) -> str | None:
+    """Return the version that was current before `current`. It stays the same until another version becomes current."""
+    key = "former" if recorded.get("current") == current else "current"
+    former: str | None = recorded.get(key)
+    return former
 
 
 def version_layers(versions: Iterable[Mapping[str, t.Any]], store: str) -> list[dict[str, str]]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Node descriptions from the inventory: what every role knows about the machines that boot."""
+"""Descriptions of the nodes, made from the inventory for all roles."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import contextlib
 import hashlib
 import re
 import typing as t
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from ansible.errors import AnsibleError
-from ansible.release import __version__ as ansible_version
-from jinja2 import UndefinedError
-
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._image import CURRENT, IMAGE_NAME, IMAGE_VERSION
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions import CURRENT, IMAGE_NAME, IMAGE_VERSION
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import TRANSPORTS
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._farm import NODE_DEFAULTS, SERVER_ADDRESS
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_list
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
     HOST_NAME,
@@ -27,8 +25,7 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import (
     summary,
     text,
 )
-
-TRANSPORTS = ("http", "nbd")
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._variables import HostVariables, InventoryError
 
 _OVERLAY = re.compile(r"(100|[1-9][0-9]?)%|[1-9][0-9]*[kmg]?", re.IGNORECASE | re.ASCII)
 _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
@@ -36,7 +33,7 @@ _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:=/+@%~!-]+")
 _LABEL_NAME = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
 _LABEL_PREFIX = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
 _TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-# Ansible may not make a node a member of the control plane, and a label of the kubelet's own would be set back by it.
+# The inventory may not put a node into the control plane, and the kubelet sets its own labels back.
 _FOREIGN_LABELS = frozenset(
     ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch")
 )
@@ -45,20 +42,9 @@ _KUBELET_ARGUMENT = re.compile(r"[a-z][a-z0-9-]*")
 _KUBELET_VALUE = re.compile(r"[!#%&(-\[\]^_a-~]*")
 _FOREIGN_KUBELET_ARGUMENTS = {
     **dict.fromkeys(("node-labels", "register-with-taints"), "use ltsp_node_kubernetes_labels and ltsp_node_kubernetes_taints"),
-    **dict.fromkeys(("bootstrap-kubeconfig", "cert-dir", "config", "hostname-override", "kubeconfig"), "remove it, kubeadm says it"),
+    **dict.fromkeys(("bootstrap-kubeconfig", "cert-dir", "config", "hostname-override", "kubeconfig"), "remove it, kubeadm sets it"),
     **dict.fromkeys(("container-runtime-endpoint", "pod-infra-container-image"), "remove it, it follows from the image"),
 }
-
-# ansible-core 2.18 hands over a value with an undefined variable as its own source; later ones raise an error.
-_UNDEFINED_STAYS = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
-
-_EVALUATION = (AnsibleError, UndefinedError)
-
-_T = t.TypeVar("_T")
-
-
-class NodesError(Exception):
-    """The inventory describes nodes that cannot be; the message names host, variable, value and remedy."""
 
 
 class Taint(t.TypedDict):
@@ -70,7 +56,7 @@ class Taint(t.TypedDict):
 
 
 class Node(t.TypedDict):
-    """What is known about one node."""
+    """The description of one node."""
 
     name: str
     macs: list[str]
@@ -99,8 +85,8 @@ def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers:
     addresses: dict[str, str] = {}
     for server in sorted(servers):
         with _noted(problems):
-            variables = _Variables(server, hostvars[server])
-            addresses[server] = variables.first("ltsp_server_address", "ansible_host", address)
+            variables = HostVariables(server, hostvars[server])
+            addresses[server] = variables.first(*SERVER_ADDRESS, address)
     if not addresses and not problems:
         problems.append("no host is in the group of the boot servers: put at least one into ltsp_servers")
     described: list[Node] = []
@@ -109,16 +95,16 @@ def describe_nodes(hostvars: Mapping[str, t.Any], nodes: Iterable[str], servers:
         taken.update({("name", host_name(member)): f"{member} of the group kube_control_plane" for member in control_plane})
         for name in names:
             with _noted(problems):
-                node = _describe(name, _Variables(name, hostvars[name]), addresses)
+                node = _describe(name, HostVariables(name, hostvars[name]), addresses)
                 _claim(node, taken)
                 described.append(node)
     if problems:
-        raise NodesError(summary(problems))
+        raise InventoryError(summary(problems))
     return described
 
 
 def host_name(name: str) -> str:
-    """Return what the machine `name` of the inventory is called, by itself and by Kubernetes."""
+    """Return the host name of the machine `name` of the inventory, which is also its name in Kubernetes."""
     return name.split(".")[0].lower()
 
 
@@ -132,70 +118,25 @@ def _noted(problems: list[str]) -> Iterator[None]:
     """Collect the problem of one host and go on with the next one, so that one run shows all of them."""
     try:
         yield
-    except NodesError as error:
+    except InventoryError as error:
         problems.append(str(error))
 
 
-class _Variables:
-    """The variables of one host, read with a check each; an empty value counts as none."""
-
-    def __init__(self, host: str, values: Mapping[str, t.Any]) -> None:
-        self._host = host
-        self._values = values
-
-    def required(self, name: str, check: Callable[[t.Any], _T]) -> _T:
-        value = self._value(name)
-        if value is None:
-            raise NodesError(f"{self._host}: {name} is not set: set it for this host")
-        return self._checked(name, value, check)
-
-    def optional(self, name: str, default: _T, check: Callable[[t.Any], _T]) -> _T:
-        value = self._value(name)
-        return default if value is None else self._checked(name, value, check)
-
-    def first(self, name: str, fallback: str, check: Callable[[t.Any], _T]) -> _T:
-        for candidate in (name, fallback):
-            value = self._value(candidate)
-            if value is not None:
-                try:
-                    return self._checked(candidate, value, check)
-                except NodesError as error:
-                    raise error if candidate == name else NodesError(f"{error}, or set {name}") from error
-        raise NodesError(f"{self._host}: neither {name} nor {fallback} is set: set {name} to the IPv4 address of this host")
-
-    def _value(self, name: str) -> t.Any:
-        try:
-            value = self._values.get(name)
-            if _UNDEFINED_STAYS and value:
-                _refuse_templates(value)
-        except (*_EVALUATION, ValueError) as error:
-            raise NodesError(f"{self._host}: {name} cannot be evaluated: {error}") from error
-        return None if isinstance(value, str) and not value.strip() else value
-
-    def _checked(self, name: str, value: t.Any, check: Callable[[t.Any], _T]) -> _T:
-        try:
-            return check(value)
-        except _EVALUATION as error:
-            raise NodesError(f"{self._host}: {name} cannot be evaluated: {error}") from error
-        except ValueError as error:
-            raise NodesError(f"{self._host}: {name}: {error}") from error
-
-
-def _describe(name: str, variables: _Variables, addresses: Mapping[str, str]) -> Node:
+def _describe(name: str, variables: HostVariables, addresses: Mapping[str, str]) -> Node:
     if not HOST_NAME.fullmatch(name):
-        raise NodesError(f"{name}: a node's inventory name is its host name: use letters, digits, hyphens and dots only")
+        raise InventoryError(f"{name}: a node's inventory name is its host name: use letters, digits, hyphens and dots only")
     server = variables.optional("ltsp_node_server", "", lambda value: _one_of(value, addresses)) or choose_server(name, addresses)
     return Node(
         name=str(name),
         macs=variables.required("ltsp_node_macs", mac_addresses),
         ip=variables.first("ltsp_node_ip", "ansible_host", address),
-        image=variables.optional("ltsp_node_image", "node", _image),
-        image_version=variables.optional("ltsp_node_image_version", None, _version),
+        image=variables.optional("ltsp_node_image", NODE_DEFAULTS["image"], _image),
+        image_version=variables.optional("ltsp_node_image_version", NODE_DEFAULTS["image_version"], _version),
         server=server,
         server_address=addresses[server],
-        transports=variables.optional("ltsp_node_transports", list(TRANSPORTS), _transports),
-        ram=variables.optional("ltsp_node_ram", True, boolean),
-        overlay=variables.optional("ltsp_node_overlay", "50%", _overlay),
+        transports=variables.optional("ltsp_node_transports", list(NODE_DEFAULTS["transports"]), _transports),
+        ram=variables.optional("ltsp_node_ram", NODE_DEFAULTS["ram"], boolean),
+        overlay=variables.optional("ltsp_node_overlay", NODE_DEFAULTS["overlay"], _overlay),
         kernel_args=variables.optional("ltsp_node_kernel_args", [], _kernel_arguments),
         lts_conf=variables.optional("ltsp_node_lts_conf", {}, _parameters),
         kubernetes_name=host_name(name),
@@ -206,25 +147,14 @@ def _describe(name: str, variables: _Variables, addresses: Mapping[str, str]) ->
 
 
 def _claim(node: Node, taken: dict[tuple[str, str], str]) -> None:
-    """Nobody else may have this node's host name (a machine has it without the domain), IP address or MAC addresses."""
+    """Refuse a host name (without the domain), IP address or MAC address that another machine has."""
     owner = f"node {node['name']}"
     claims = [("name", "host name", node["kubernetes_name"], "the name up to the first dot"), ("address", "IP address", node["ip"], "ltsp_node_ip")]
     claims += [("mac", "MAC address", mac, "ltsp_node_macs") for mac in node["macs"]]
-    for kind, what, value, variable in claims:
+    for kind, title, value, variable in claims:
         other = taken.setdefault((kind, value), owner)
         if other != owner:
-            raise NodesError(f"{node['name']}: {variable}: {what} {value} is taken by {other} already: give each its own")
-
-
-def _refuse_templates(value: t.Any) -> None:
-    if isinstance(value, Mapping):
-        value = value.values()
-    if isinstance(value, str):
-        if ("{{" in value or "{%" in value) and not getattr(value, "__UNSAFE__", False):
-            raise ValueError(f"{value!r} has an undefined variable: define it (text that is no template is marked with !unsafe)")
-    elif isinstance(value, Iterable):
-        for item in value:
-            _refuse_templates(item)
+            raise InventoryError(f"{node['name']}: {variable}: {title} {value} is taken by {other} already: give each its own")
 
 
 def _one_of(value: t.Any, servers: Iterable[str]) -> str:
@@ -309,8 +239,8 @@ def _taints(value: t.Any) -> list[Taint]:
         taint, _colon, effect = text(item, "taint").rpartition(":")
         if effect not in _TAINT_EFFECTS:
             raise ValueError(f"{item!r} is not a taint: write key=value:EFFECT or key:EFFECT, EFFECT is {', '.join(_TAINT_EFFECTS)}")
-        key, _equals, worth = taint.partition("=")
-        taints.append(Taint(key=_label_key(key), value=_label_value(worth), effect=effect))
+        key, _equals, content = taint.partition("=")
+        taints.append(Taint(key=_label_key(key), value=_label_value(content), effect=effect))
         if taints[-1]["key"] in _FOREIGN_LABELS:
             raise ValueError(f"the taint {key} is not for the inventory: remove it")
     no_repetition([f"{taint['key']}:{taint['effect']}" for taint in taints])
@@ -326,8 +256,8 @@ def _kubelet_arguments(value: t.Any) -> dict[str, str]:
             raise ValueError(f"the argument {name} is not for the inventory: {_FOREIGN_KUBELET_ARGUMENTS[name]}")
         if not isinstance(item, (str, int, float)):
             raise ValueError(f"{name} has a {type(item).__name__}, which is not one value: write text, a number, true or false")
-        worth = str(item).lower() if isinstance(item, bool) else str(item).strip()
-        if not _KUBELET_VALUE.fullmatch(worth):
-            raise ValueError(f"{name}: {worth!r} does not come through to the kubelet: write it without blanks, quotes, \\ , ` and $")
-        arguments[name] = worth
+        argument = str(item).lower() if isinstance(item, bool) else str(item).strip()
+        if not _KUBELET_VALUE.fullmatch(argument):
+            raise ValueError(f"{name}: {argument!r} does not come through to the kubelet: write it without blanks, quotes, \\ , ` and $")
+        arguments[name] = argument
     return arguments

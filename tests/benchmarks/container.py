@@ -21,7 +21,7 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._docker import DEFAULT_HOST
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._container.engine import DEFAULT_HOST
 from ansible_collections.serverfarm.ltsp.plugins.modules import container_image
 
 PORT = 18099
@@ -65,7 +65,7 @@ def layers(tree: pathlib.Path, work: pathlib.Path) -> list[dict[str, t.Any]]:
 
 def build(tree: pathlib.Path, work: pathlib.Path) -> tuple[float, dict[str, t.Any]]:
     """Run the module as Ansible does."""
-    parameters = {"name": f"localhost:{PORT}/benchmark", "layers": layers(tree, work), "memory": str(work / "memory.json"), "docker_host": DEFAULT_HOST}
+    parameters = {"name": f"localhost:{PORT}/benchmark", "layers": layers(tree, work), "cache": str(work / "cache.json"), "docker_host": DEFAULT_HOST}
     start = time.monotonic()
     process = subprocess.run(
         [sys.executable, container_image.__file__], input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}), stdout=subprocess.PIPE, text=True, check=False

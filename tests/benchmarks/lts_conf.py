@@ -13,7 +13,9 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _lts_conf
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.checks import advise, check, section_changes
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 import OWNED, Document
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.resolve import Identity, Reader, resolved_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,22 +43,22 @@ def sections() -> list[dict[str, t.Any]]:
 
 def main() -> int:
     with limit("write the file", 1.0):
-        changes = _lts_conf.section_changes(sections())
-        document = _lts_conf.Document(_lts_conf.OWNED)
+        changes = section_changes(sections())
+        document = Document(OWNED)
         document.change(changes)
         text = document.text()
     with limit("read it, find nothing to change, check it", 1.0):
-        document = _lts_conf.Document(text)
+        document = Document(text)
         document.change(changes)
         assert document.text() == text
-        assert not _lts_conf.check(document)
-        assert not _lts_conf.advise(document)
+        assert not check(document)
+        assert not advise(document)
     with limit("resolve it for every node", 3.0):
-        reader = _lts_conf.Reader(document)
+        reader = Reader(document)
         for number in range(NODES):
             high, low = divmod(number, 250)
-            identity = _lts_conf.Identity(f"node{number}", f"10.0.{high}.{low}", f"52:54:00:00:{high:02x}:{low:02x}")
-            assert f'RCFILE_20="echo {number}"' in _lts_conf.resolved_text(reader.parameters(identity))
+            identity = Identity(f"node{number}", f"10.0.{high}.{low}", f"52:54:00:00:{high:02x}:{low:02x}")
+            assert f'RCFILE_20="echo {number}"' in resolved_text(reader.parameters(identity))
     return 1 if exceeded else 0
 
 

@@ -18,8 +18,8 @@ import time
 
 LIMIT = 60.0  # seconds, for 10,000 nodes on a busy machine with two processors
 ROLE = pathlib.Path(__file__).resolve().parents[2] / "roles" / "isc_dhcp"
-VARIABLES = {"isc_dhcp_subnets": [{"subnet": "10.0.0.0/8", "ranges": ["10.240.0.1-10.240.255.254"]}]}
-NODES = "hostvars | serverfarm.ltsp.ltsp_nodes(groups['ltsp_nodes'], groups['ltsp_servers'])"
+VARIABLES = {"dhcp_subnets": [{"subnet": "10.0.0.0/8", "ranges": ["10.240.0.1-10.240.255.254"]}]}
+NODES = "hostvars | serverfarm.ltsp.ltsp_nodes(groups)"
 
 
 def main() -> None:

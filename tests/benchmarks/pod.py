@@ -44,7 +44,7 @@ def main() -> None:
         inventory = pathlib.Path(directory) / "systemd.json"
         inventory.write_text(json.dumps(SYSTEMD), encoding="utf-8")
         try:
-            playbook(lab, ["deploy"], ["pod_balanced.yml"])
+            playbook(lab, ["kubernetes_server"], ["pod_balanced.yml"])
             copy_images(lab, version)
             playbook(lab, ["server"], [str(inventory)], "--limit=systemd")
             for _round in range(ROUNDS + 1):
@@ -52,7 +52,7 @@ def main() -> None:
                 measure("systemd", MACHINE)
         finally:
             machine.run(f"systemctl disable --now --quiet {UNITS} 2>/dev/null || true")
-            playbook(lab, ["deploy"], [])
+            playbook(lab, ["kubernetes_server"], [])
     best = {server: [max(column) for column in zip(*rows[1:])] for server, rows in found.items()}
     print(f"{size / 1e6:.0f} MB by{'HTTP':>13}{'NBD':>13}{'HTTP':>8}{'NBD':>8} of systemd's")
     for server, (http, nbd) in best.items():

@@ -14,7 +14,8 @@ import random
 import sys
 import tempfile
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _squashfs, _tree
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import squashfs as _squashfs
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._store import tree as _tree
 
 FILES = 8_000
 RATIO = 4.0

@@ -107,10 +107,10 @@ class Third:
 def boot_from_service(lab: pathlib.Path, server: Remote, cluster: Cluster, nodes: dict[str, Remote]) -> Third:
     """The pod is deleted while node2 downloads its image, and the control plane is away from then on until node2 has asked in vain."""
     node1, node2 = nodes["node1"], nodes["node2"]
-    playbook(lab, ["dhcp", "deploy"], BALANCED)
+    playbook(lab, ["dhcp", "kubernetes_server"], BALANCED)
     before = generation(cluster)
     join = cluster.machine.run("kubeadm token create --print-join-command")
-    playbook(lab, ["kubernetes", "deploy"], BY_HAND, f"--extra-vars={{e2e_join: '{join}'}}")
+    playbook(lab, ["join", "kubernetes_server"], BY_HAND, f"--extra-vars={{e2e_join: '{join}'}}")
     serves(server, 1, "JOIN_K8S")
     serves(server, 2, "EDITED")
     after = generation(cluster)
@@ -141,7 +141,7 @@ def boot_from_service(lab: pathlib.Path, server: Remote, cluster: Cluster, nodes
     leftovers = node2.run("ls -A /etc/kubernetes /etc/kubernetes/pki /var/lib/kubelet /run/kubernetes 2>&1; systemctl is-active kubelet || true")
     state = node2.state()
     console = node2.console()[seen:]
-    corrected = playbook(lab, ["kubernetes"], EDITED)
+    corrected = playbook(lab, ["join"], EDITED)
     booted_from = {name: servers(node) for name, node in nodes.items()}
     commanded = cluster.ready(node1)
     return Third(before, after, pod["uid"], said, state_in_vain, booted_from, commanded, journal, console, state, leftovers, boot, corrected)

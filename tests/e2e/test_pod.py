@@ -55,6 +55,7 @@ def test_again_nothing_changes(second: Second, lab: pathlib.Path) -> None:
 
 
 def test_what_is_applied_can_be_written_to_files(second: Second, lab: pathlib.Path, cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    # The names of 0.3.0, which are read until 0.5.0.
     playbook(lab, ["deploy"], ON_HOST, f"--extra-vars=kubernetes_deploy_directory={tmp_path}/objects")
     files = sorted((tmp_path / "objects").iterdir())
     assert {path.name.split("-")[0] for path in files} == {"00", "configmap", "deployment", "poddisruptionbudget", "serviceaccount"}
@@ -84,11 +85,11 @@ def stranger(second: Second, lab: pathlib.Path, cluster: Cluster) -> t.Iterator[
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("kubernetes_deploy_exposure", "pipework", "kubernetes_deploy_exposure must be one of: host_network, load_balancer, got: pipework"),
-        ("kubernetes_deploy_image", "10.77.0.1:5000/ltsp:latest", "does not say one content: write REPOSITORY@sha256:"),
-        ("kubernetes_deploy_node_selector", {"e2e.example/none": "here"}, "it has no label e2e.example/none"),
-        ("kubernetes_deploy_kubeconfig", "stranger", "The account of this kubeconfig lacks rights in the namespace ltsp-server"),
-        ("kubernetes_deploy_context", "nowhere", "Check kubernetes_deploy_kubeconfig and kubernetes_deploy_context."),
+        ("kubernetes_server_exposure", "pipework", "kubernetes_server_exposure must be one of: host_network, load_balancer, got: pipework"),
+        ("kubernetes_server_image", "10.77.0.1:5000/ltsp:latest", "does not say one content: write REPOSITORY@sha256:"),
+        ("kubernetes_server_node_selector", {"e2e.example/none": "here"}, "it has no label e2e.example/none"),
+        ("kubernetes_server_kubeconfig", "stranger", "The account of this kubeconfig lacks rights in the namespace ltsp-server"),
+        ("kubernetes_server_context", "nowhere", "Check kubernetes_server_kubeconfig and kubernetes_server_context."),
     ],
 )
 def test_what_cannot_work_is_refused_and_changes_nothing(
@@ -96,6 +97,6 @@ def test_what_cannot_work_is_refused_and_changes_nothing(
 ) -> None:
     before = deployment(cluster)
     variables = json.dumps({variable: stranger if value == "stranger" else value})
-    output = playbook(lab, ["deploy"], ON_HOST, f"--extra-vars={variables}", succeeds=False)
+    output = playbook(lab, ["kubernetes_server"], ON_HOST, f"--extra-vars={variables}", succeeds=False)
     assert message in re.sub(r"\s+", " ", output), output
     assert deployment(cluster) == before

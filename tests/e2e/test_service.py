@@ -69,18 +69,18 @@ def test_the_pods_are_restricted(third: Third, cluster: Cluster) -> None:
 def test_a_wrong_digest_is_an_error_and_the_former_pod_serves_on(third: Third, record: Object, lab: pathlib.Path, cluster: Cluster, server: Remote) -> None:
     assert third.deleted_pod not in [uid for uid, _restarts in generation(cluster)]
     wrong = record["image"].split("@")[0] + "@sha256:" + "0" * 64
-    variables = json.dumps({"kubernetes_deploy_image": wrong, "kubernetes_deploy_rollout_timeout": 20})
+    variables = json.dumps({"kubernetes_server_image": wrong, "kubernetes_server_rollout_timeout": 20})
     before = generation(cluster)
-    output = playbook(lab, ["deploy"], EDITED, f"--extra-vars={variables}", succeeds=False)
+    output = playbook(lab, ["kubernetes_server"], EDITED, f"--extra-vars={variables}", succeeds=False)
     assert re.search(r"is not ready after 20 s.*" + wrong, output, re.DOTALL), output
     server.run(f"curl --silent --fail http://{SERVICE}/healthz")
-    playbook(lab, ["deploy"], EDITED)
+    playbook(lab, ["kubernetes_server"], EDITED)
     assert generation(cluster) == before
 
 
 def test_nodes_in_ram_run_on_when_all_of_it_is_removed(third: Third, lab: pathlib.Path, cluster: Cluster, nodes: dict[str, Remote]) -> None:
-    removed = "--extra-vars=kubernetes_deploy_state=absent"
-    playbook(lab, ["deploy"], EDITED, removed)
+    removed = "--extra-vars=kubernetes_server_state=absent"
+    playbook(lab, ["kubernetes_server"], EDITED, removed)
 
     def gone() -> None:
         assert not cluster.names(f"{NAMESPACE} pods")
@@ -90,7 +90,7 @@ def test_nodes_in_ram_run_on_when_all_of_it_is_removed(third: Third, lab: pathli
     for node in nodes.values():
         node.run("find /rofs/usr -type f -print0 | xargs -0 cat >/dev/null")
         assert node.state() == ("running", "")
-    assert re.search(r"^kube-1 +: ok=\d+ +changed=0 ", playbook(lab, ["deploy"], EDITED, removed), re.MULTILINE)
+    assert re.search(r"^kube-1 +: ok=\d+ +changed=0 ", playbook(lab, ["kubernetes_server"], EDITED, removed), re.MULTILINE)
 
 
 def test_docker_run_alone_is_a_boot_server(third: Third, record: Object, lab: pathlib.Path, nodes: dict[str, Remote], server: Remote) -> None:

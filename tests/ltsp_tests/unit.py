@@ -22,8 +22,9 @@ REQUIREMENTS = "tests/requirements-unit.txt"
 
 def run(settings: Settings, processes: Processes, name: str) -> int:
     need_packages(settings, *PACKAGES)
-    # Installed, it would be a service of this machine.
+    # Installed, they would be a service of this machine, or make an initrd of it.
     dhcpd = unpacked_package(settings, "isc-dhcp-server")
+    initramfs_tools = unpacked_package(settings, "initramfs-tools-core")
     ltsp = unpacked_package(settings, "ltsp")
     venv = make_venv(settings, "unit", supported_ansible(settings.root), REQUIREMENTS)
     collections = link_collection(settings)
@@ -34,6 +35,7 @@ def run(settings: Settings, processes: Processes, name: str) -> int:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": f"{settings.cache}/hypothesis",
+        "INITRAMFS_TOOLS_DIRECTORY": f"{initramfs_tools}/usr/share/initramfs-tools",
         "LTSP_DIRECTORY": f"{ltsp}/usr/share/ltsp",
         "LTSP_TESTS_COMPLETE": "1",
     }

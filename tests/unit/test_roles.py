@@ -13,6 +13,8 @@ The default is YAML between backticks, with `|` written as `\\|`; it is empty fo
 `required` for one that must be given. The type is the one of the argument specification, lists as `list of str`.
 
 The variables of all entry points of a role are in the same tables. A variable that several of them take is the same in all.
+
+The default of a variable with a former name reads that one. It is documented without.
 """
 
 from __future__ import annotations
@@ -21,11 +23,16 @@ import pathlib
 import re
 import typing as t
 
+import jinja2
 import pytest
 import yaml
 
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import RENAMED
+
 ROLES = sorted(path.parent for path in (pathlib.Path(__file__).parents[2] / "roles").glob("*/tasks"))
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>[^|]+) \| (?:`(?P<default>(?:[^`|]|\\\|)*)`|(?P<word>\w*)) *\| .*\S.* \|$")
+PREFIXES = {"isc_dhcp": ("isc_dhcp_", "dhcp_")}
+"""Roles with variables that mean no particular server; the others have their own name as prefix only."""
 PYTHON_TYPES = {"str": str, "path": str, "bool": bool, "int": int, "list": list, "dict": dict, "float": (int, float)}
 
 
@@ -35,7 +42,21 @@ def load(path: pathlib.Path) -> t.Any:
 
 def defaults_of(role: pathlib.Path) -> dict[str, t.Any]:
     path = role / "defaults" / "main.yml"
-    return (load(path) or {}) if path.exists() else {}
+    return {name: without_former(name, default) for name, default in (load(path) or {}).items()} if path.exists() else {}
+
+
+def without_former(name: str, default: t.Any) -> t.Any:
+    """The default of `name` where its former name is not set."""
+    for former in (former for former, new in RENAMED.items() if new == name and isinstance(default, str)):
+        match = re.fullmatch(rf"{{{{ {former} (?:\| default\((.*)\)|if {former} is defined else (.*)) }}}}", default)
+        if match:
+            expression = f"{{{{ {match[1] or match[2]} }}}}"
+            (output,) = t.cast(jinja2.nodes.Output, jinja2.Environment().parse(expression).body[0]).nodes
+            try:
+                default = output.as_const()
+            except jinja2.nodes.Impossible:
+                default = expression
+    return default
 
 
 def entry_points_of(role: pathlib.Path) -> dict[str, dict[str, dict[str, t.Any]]]:
@@ -55,6 +76,10 @@ def said_of(option: dict[str, t.Any]) -> dict[str, t.Any]:
     return {key: value for key, value in option.items() if key in ("type", "elements", "default", "choices", "required")}
 
 
+def prefixes_of(role: pathlib.Path) -> tuple[str, ...]:
+    return PREFIXES.get(role.name, (f"{role.name}_",))
+
+
 def type_of(option: dict[str, t.Any]) -> str:
     return f"list of {option['elements']}" if option["type"] == "list" else option["type"]
 
@@ -63,7 +88,7 @@ def rows_of(role: pathlib.Path) -> dict[str, dict[str, str | None]]:
     """The rows of the README's tables whose first cell is a variable of this role."""
     rows: dict[str, dict[str, str | None]] = {}
     for line in (role / "README.md").read_text(encoding="utf-8").splitlines():
-        if not line.startswith(f"| `{role.name}_"):
+        if not line.startswith(tuple(f"| `{prefix}" for prefix in prefixes_of(role))):
             continue
         row = ROW.match(line)
         assert row, f"{role.name}/README.md: not a row | `variable` | type | `default` | meaning |: {line}"
@@ -97,7 +122,7 @@ def test_entry_points_take_the_same_options(role: pathlib.Path) -> None:
 
 
 def test_variables_carry_the_role_as_prefix(role: pathlib.Path) -> None:
-    assert [name for name in options_of(role) if not name.startswith(f"{role.name}_")] == []
+    assert [name for name in options_of(role) if not name.startswith(prefixes_of(role))] == []
 
 
 def test_defaults_equal_the_argument_specification(role: pathlib.Path) -> None:

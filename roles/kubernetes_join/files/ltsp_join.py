@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives a node that boots a credential to join Kubernetes: for a few minutes, for one certificate, in its own name."""
+"""Gives a booting node a credential to join Kubernetes, for a few minutes, for one certificate and in its own name."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Refused(Exception):
 
 
 class ApiError(Exception):
-    """The Kubernetes API did not do what it was asked for; the status is 0 when there was no answer."""
+    """A request to the Kubernetes API failed; the status is 0 without an answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -81,7 +81,7 @@ class ApiError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the role says in config.json."""
+    """The settings that the role writes to config.json."""
 
     port: int
     endpoint: str
@@ -91,7 +91,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """What the inventory says about one node."""
+    """The data of one node in the inventory."""
 
     name: str
     macs: list[str]
@@ -102,7 +102,10 @@ class Node:
 
 @dataclasses.dataclass
 class Credential:
-    """A bootstrap token that was handed out, without its secret. Spent: a certificate was approved for it. Withdrawn: and is there."""
+    """A bootstrap token that was handed out, without its secret.
+
+    It is spent when its certificate is approved, and withdrawn when the certificate is issued and the token removed.
+    """
 
     node: str
     token_id: str
@@ -144,8 +147,8 @@ def parse_version(text: str) -> tuple[int, int]:
 
 
 def check_versions(node: tuple[int, int], control_plane: tuple[int, int]) -> None:
-    """Refuse a node whose kubelet or kubeadm cannot work with the control plane."""
-    said = f"the node has Kubernetes {node[0]}.{node[1]}, the control plane {control_plane[0]}.{control_plane[1]}"
+    """Refuse a node whose kubelet or kubeadm cannot work with the control plane, as _kubernetes/node.py judges when the image is built."""
+    versions = f"the node has Kubernetes {node[0]}.{node[1]}, the control plane {control_plane[0]}.{control_plane[1]}"
     older = 3 if node >= (1, 25) else 2
     problem = ""
     if node > control_plane:
@@ -155,7 +158,7 @@ def check_versions(node: tuple[int, int], control_plane: tuple[int, int]) -> Non
     elif node < (1, 31) <= control_plane:
         problem = "kubeadm before 1.31 cannot read the cluster's configuration: build an image with 1.31 or newer"
     if problem:
-        raise Refused(http.HTTPStatus.BAD_REQUEST, f"{said}: {problem}")
+        raise Refused(http.HTTPStatus.BAD_REQUEST, f"{versions}: {problem}")
 
 
 def check_socket(text: str) -> str:
@@ -208,7 +211,7 @@ def node_changes(current: Json, node: Node) -> Json | None:
     changed_labels: dict[str, str | None] = {key: value for key, value in node.labels.items() if labels.get(key) != value}
     changed_labels.update({key: None for key, value in former["labels"].items() if key not in node.labels and labels.get(key) == value})
     own = {_taint_key(taint) for taint in node.taints}
-    # The NoExecute taint of an eviction also has timeAdded: compare what the inventory can say.
+    # The NoExecute taint of an eviction also has timeAdded. Compare only the fields that the inventory has.
     kept = [taint for taint in taints if _taint_key(taint) not in own and _plain(taint) not in former["taints"]]
     kept += [next((old for old in taints if _plain(old) == _plain(new)), new) for new in node.taints]
 
@@ -246,15 +249,15 @@ def _former(annotation: str) -> Json:
 
 
 def is_ready(node: Json) -> bool:
-    """Return whether the Node still says that its kubelet is ready, for which kubeadm would refuse its name."""
+    """Return whether the Node is still Ready. kubeadm would refuse the name of such a Node."""
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in node.get("status", {}).get("conditions") or [])
 
 
 def not_ready(now: datetime.datetime) -> Json:
     """Return the patch of a Node's status after which it is not ready."""
-    said = {"reason": "NodeBooting", "message": "ltsp-join gave this node a credential to join again."}
+    reason = {"reason": "NodeBooting", "message": "ltsp-join gave this node a credential to join again."}
     times = {"lastHeartbeatTime": _rfc3339(now), "lastTransitionTime": _rfc3339(now)}
-    return {"status": {"conditions": [{"type": "Ready", "status": "Unknown", **said, **times}]}}
+    return {"status": {"conditions": [{"type": "Ready", "status": "Unknown", **reason, **times}]}}
 
 
 def token_secret(credential: Credential, secret: str, expires: datetime.datetime) -> Json:
@@ -281,7 +284,7 @@ def join_configuration(node: Node, settings: Settings, token: str, kubeadm: tupl
     arguments: t.Any = node.kubelet_args
     discovery: Json = {"bootstrapToken": {"apiServerEndpoint": settings.endpoint, "token": token, "caCertHashes": settings.ca_hashes}}
     version = "v1beta2" if kubeadm < (1, 22) else "v1beta3" if kubeadm < (1, 31) else "v1beta4"
-    # The node asks again and says why; kubeadm would try for five minutes and say nothing.
+    # The node itself asks again and shows the reason. kubeadm would retry for five minutes without a message.
     timeouts: Json = {}
     if version == "v1beta4":
         arguments = [{"name": name, "value": value} for name, value in sorted(node.kubelet_args.items())]
@@ -309,7 +312,7 @@ def ca_hashes(pem: bytes) -> list[str]:
 
 
 def request_problem(request: Json, credential: Credential) -> str | None:
-    """Say why a CertificateSigningRequest that came with this credential's token id is not signed."""
+    """Return the reason why a CertificateSigningRequest with this credential's token id is not signed."""
     spec = request["spec"]
     if credential.group not in spec.get("groups", []):
         return f"it came with an earlier credential of {credential.node}"
@@ -322,7 +325,7 @@ def request_problem(request: Json, credential: Credential) -> str | None:
         subject = sorted((attribute.oid.dotted_string, attribute.value) for attribute in csr.subject)
         extensions = [extension.oid for extension in csr.extensions]
         signed = csr.is_signature_valid
-    except Exception as error:  # the library raises what it likes for what anybody can send
+    except Exception as error:  # the library has no common exception for malformed requests
         return f"its PKCS #10 request cannot be read: {error!r:.200}"
     wanted = f"system:node:{credential.node}"
     if subject != sorted([(NameOID.ORGANIZATION_NAME.dotted_string, "system:nodes"), (NameOID.COMMON_NAME.dotted_string, wanted)]):
@@ -371,7 +374,7 @@ class Api:
         except kubernetes.client.ApiException as error:
             raise ApiError(error.status or 0, _api_message(error)) from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError, TypeError, KeyError) as error:
-            # An address in memory makes each message another one.
+            # Addresses in memory would make each message different.
             raise ApiError(0, f"{type(error).__name__}: {re.sub('<[^<>]+>: ', '', str(error))}") from error
 
     def find(self, path: str) -> Json | None:
@@ -471,7 +474,7 @@ class Credentials:
             return self._requests
 
     def answer_requests(self) -> None:
-        """Approve or deny what came with a live credential. Others' requests are left alone: other boot servers answer theirs."""
+        """Approve or deny requests with a live credential. Other boot servers answer all other requests."""
         with self._lock:
             self._live = {token_id: credential for token_id, credential in self._live.items() if credential.expires > time.monotonic()}
             live = dict(self._live)
@@ -489,14 +492,14 @@ class Credentials:
                 self._answer(request, credential)
 
     def _withdraw_used(self, request: Json, credential: Credential) -> None:
-        """Remove the token of a certificate that is there. Before that the kubelet needs it to fetch the certificate."""
+        """Remove the token of an issued certificate. Until then kubelet needs the token to fetch the certificate."""
         if "Approved" not in _conditions(request) or credential.group not in request["spec"].get("groups", []):
             return
         credential.spent = True
         if not credential.withdrawn and (request["status"].get("certificate") or "Failed" in _conditions(request)):
             self._api.delete(_secret_path(credential))
             credential.withdrawn = True
-            # The API server remembers the token for some seconds: what comes with it is denied.
+            # The API server caches the token for some seconds: requests with it are denied.
             credential.expires = time.monotonic() + FORGOTTEN_SECONDS
 
     def _answer(self, request: Json, credential: Credential) -> None:
@@ -504,7 +507,7 @@ class Credentials:
         try:
             self._decide(request, problem)
         except ApiError as error:
-            # Somebody else decided about it or removed it.
+            # Another client has decided about the request or removed it.
             if error.status not in (http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOUND):
                 raise
             return
@@ -526,7 +529,7 @@ class Credentials:
 
     def serve(self) -> t.NoReturn:
         """Answer requests, for ever."""
-        said: tuple[str, float] = ("", -math.inf)
+        logged: tuple[str, float] = ("", -math.inf)
         pause = 1.0
         while True:
             begin = time.monotonic()
@@ -535,11 +538,11 @@ class Credentials:
                 pause = 1.0
             except Exception as error:  # whatever it is, the next node needs its certificate
                 message = f"requests for certificates wait: {type(error).__name__}: {error}"
-                if message != said[0] or begin - said[1] > SAME_MESSAGE_SECONDS:
+                if message != logged[0] or begin - logged[1] > SAME_MESSAGE_SECONDS:
                     log.error("%s", message)
-                    said = (message, begin)
+                    logged = (message, begin)
                 pause = min(pause * 2, 5.0)
-            # A long list of requests is not fetched without a break.
+            # A long list of requests is fetched with breaks.
             time.sleep(max(pause, time.monotonic() - begin))
 
 
@@ -592,9 +595,9 @@ class Join:
         version, now = self._api("GET", "/version")
         check_versions(kubeadm, parse_version(version["gitVersion"]))
         lease = self._api.find(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node.name}")
-        rest = lease_seconds(lease, now) if lease else 0
-        if rest:
-            raise Refused(http.HTTPStatus.CONFLICT, f"{node.name}: its kubelet is alive, and only a node that boots may join: ask again in {rest} s", rest)
+        alive = lease_seconds(lease, now) if lease else 0
+        if alive:
+            raise Refused(http.HTTPStatus.CONFLICT, f"{node.name}: its kubelet is alive, and only a node that boots may join: ask again in {alive} s", alive)
         for _attempt in range(3):
             try:
                 self._reconcile(node, now)
@@ -639,7 +642,7 @@ class Server(http.server.ThreadingHTTPServer):
         return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def verify_request(self, request: t.Any, client_address: t.Any) -> bool:
-        """Turn away who has too many connections."""
+        """Refuse a client with too many connections."""
         with self._lock:
             if self._clients.total() >= CLIENTS or self._clients[client_address[0]] >= CLIENTS_OF_ONE_ADDRESS:
                 return False
@@ -655,7 +658,7 @@ class Server(http.server.ThreadingHTTPServer):
                 self._clients -= collections.Counter([client_address[0]])
 
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-        """Say in one line what went wrong with a client."""
+        """Log the error of a client in one line."""
         error = sys.exc_info()[1]
         log.warning("%s: %s: %.200s", client_address[0], type(error).__name__, error)
 
@@ -671,7 +674,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     error_message_format = "%(message)s\n"
 
     def do_POST(self) -> None:
-        """Answer with a JoinConfiguration, or with one line that says why not."""
+        """Answer with a JoinConfiguration, or with the reason in one line."""
         address, port = self.client_address[:2]
         url = urllib.parse.urlsplit(self.path)
         try:
@@ -701,7 +704,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: t.Any) -> None:
-        """Say nothing: each decision has its line already."""
+        """Log nothing: each decision has its line already."""
 
 
 def main() -> None:
@@ -710,8 +713,8 @@ def main() -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     directory, private = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     api = Api(private / "kubeconfig")
-    said = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    settings = Settings(**{**said, "ca_hashes": said["ca_hashes"] or ca_hashes(api.ca)})
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    settings = Settings(**{**config, "ca_hashes": config["ca_hashes"] or ca_hashes(api.ca)})
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(directory / "tls.crt", private / "tls.key")
     credentials = Credentials(api, settings.token_ttl)

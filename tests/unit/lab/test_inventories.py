@@ -116,7 +116,7 @@ def test_the_credentials_of_the_registry_are_read_when_they_are_needed(lab: path
     assert '"certificate"' in said
     servers = read(lab / "kubernetes-server.yml")
     assert servers["ltsp_builders"]["vars"]["ltsp_container_name"] == "10.77.0.1:5000/ltsp"
-    assert servers["ltsp_kubernetes_servers"]["vars"]["kubernetes_deploy_kubeconfig"] == str(lab / "kubeconfig")
+    assert servers["ltsp_kubernetes_servers"]["vars"]["kubernetes_server_kubeconfig"] == str(lab / "kubeconfig")
 
 
 def test_variables_of_roles_in_the_inventories_exist(lab: pathlib.Path) -> None:

@@ -13,8 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _image
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot import Ports, boot_files
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, version_files
 from ltsp_lab import uml, uml_loader
 from ltsp_lab.description import Firmware, Machine
 from ltsp_lab.files import Files
@@ -53,13 +52,13 @@ class BootServer:
         self.describe([NODE], UNKNOWN)
 
     def add_image(self, directory: str) -> None:
-        self.site.add(f"images/debian/{directory}/boot.cfg", _image.render_boot_cfg(MANIFEST))
+        self.site.add(f"images/debian/{directory}/boot.cfg", version_files(MANIFEST)["boot.cfg"])
         self.site.add(f"images/debian/{directory}/initrd.img", b"the initrd")
 
     def describe(self, nodes: list[dict[str, t.Any]], default: dict[str, t.Any] | None) -> None:
         for path in (self.site.directory / "boot/nodes").glob("*"):
             path.unlink()
-        for name, content in boot_files(nodes, default, Ports()).items():
+        for name, content in boot_files(nodes, default, {"http": 80, "nbd": 10809}).items():
             self.site.add(f"boot/nodes/{name}", content)
 
     def read(self, mac: str) -> dict[str, str]:
@@ -94,7 +93,19 @@ def test_a_node_boots_what_grub_would_boot(server: BootServer) -> None:
     assert server.site.requests == ["/boot/nodes/52-54-00-77-00-01.cfg", "/images/debian/current/boot.cfg"]
 
 
-def test_a_machine_that_nobody_knows_boots_as_the_server_says(server: BootServer) -> None:
+def test_a_version_of_release_0_3_0_boots(server: BootServer) -> None:
+    manifest = json.loads((pathlib.Path(__file__).parents[1] / "manifest_0.3.0.json").read_text(encoding="utf-8"))
+    server.site.add("images/node/current/boot.cfg", version_files(manifest)["boot.cfg"])
+    server.describe([{**NODE, "image": "node"}], None)
+    variables = server.read(MAC)
+    assert variables["ltsp_kernel"] == f"/images/node/{manifest['version']}/vmlinuz"
+    words = variables["ltsp_command_line"].split()
+    assert f"ltsp.sha256={manifest['files']['root.squashfs']['sha256']}" in words
+    assert f"ltsp.verity={manifest['verity']['root_hash']}" in words
+    assert server.site.requests == ["/boot/nodes/52-54-00-77-00-01.cfg", "/images/node/current/boot.cfg"]
+
+
+def test_an_unknown_machine_boots_as_the_server_says(server: BootServer) -> None:
     variables = server.read(STRANGER)
     assert variables["ltsp_node"] == "52-54-00-77-00-63"
     words = variables["ltsp_command_line"].split()

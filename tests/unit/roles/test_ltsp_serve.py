@@ -17,7 +17,7 @@ import typing as t
 
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parents[3] / "roles" / "ltsp_container" / "files" / "ltsp-serve"
+FILES = pathlib.Path(__file__).parents[3] / "roles" / "ltsp_container" / "files"
 SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"]}
 DAEMONS = ("dnsmasq", "nginx", "nbd-server")
 # Heads of /proc/net/tcp as Linux 6.12 writes them: a socket that listens on port 10809, and one of a client of 10.9.1.1.
@@ -33,11 +33,12 @@ class Container:
 
     def __init__(self, root: pathlib.Path, shell: list[str]) -> None:
         self.root = root
-        self.script = root / "ltsp-serve"
-        # Its shell is the one under test, also when it calls itself.
-        text = SCRIPT.read_text(encoding="utf-8").replace("#!/bin/sh", f"#!{shutil.which('env')} -S {' '.join(shell)}", 1)
-        self.script.write_text(text, encoding="utf-8")
-        self.script.chmod(0o755)
+        # Their shell is the one under test, also when the entry point calls itself.
+        for name in ("ltsp-serve", "nbd-client"):
+            text = (FILES / name).read_text(encoding="utf-8").replace("#!/bin/sh", f"#!{shutil.which('env')} -S {' '.join(shell)}", 1)
+            (root / name).write_text(text, encoding="utf-8")
+            (root / name).chmod(0o755)
+        self.services = shutil.copytree(FILES / "services", root / "usr/lib/ltsp/services")
         for directory in ("bin", "proc/net", "etc/nbd-server"):
             (root / directory).mkdir(parents=True)
         (root / "proc/net/tcp").write_text(TCP.splitlines(keepends=True)[0], encoding="utf-8")
@@ -55,10 +56,10 @@ class Container:
         self.command(name, f"trap 'echo {name} stopped; exit 0' TERM\necho $$ >{self.root}/{name}.pid\nwhile :; do sleep 0.05; done")
 
     @contextlib.contextmanager
-    def start(self, *arguments: str) -> t.Iterator[subprocess.Popen[str]]:
+    def start(self, *arguments: str, program: str = "ltsp-serve") -> t.Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
             # Who runs the tests in the background ignores this signal, and a shell cannot undo that.
-            ["env", "--default-signal=INT", str(self.script), *arguments],
+            ["env", "--default-signal=INT", str(self.root / program), *arguments],
             env={"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LTSP_SERVE_ROOT": str(self.root)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -74,8 +75,8 @@ class Container:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
-    def run(self, *arguments: str) -> tuple[int, str]:
-        with self.start(*arguments) as process:
+    def run(self, *arguments: str, program: str = "ltsp-serve") -> tuple[int, str]:
+        with self.start(*arguments, program=program) as process:
             output, _errors = process.communicate(timeout=30)
             return process.returncode, output
 
@@ -95,9 +96,9 @@ def container(request: t.Any, tmp_path: pathlib.Path) -> Container:
     return Container(tmp_path, SHELLS[request.param])
 
 
-@pytest.mark.parametrize("arguments", [["all"], ["tftp", "http"], ["client"], [""], ["-h"]])
+@pytest.mark.parametrize("arguments", [["all"], ["tftp", "http"], ["*"], [""], ["-h"]])
 def test_what_it_does_not_know_it_refuses(container: Container, arguments: list[str]) -> None:
-    assert container.run(*arguments) == (2, "Usage: ltsp-serve [tftp|http|nbd]\n")
+    assert container.run(*arguments) == (2, "Usage: ltsp-serve [http|nbd|tftp]\n")
 
 
 def test_tftp_answers_from_one_port(container: Container) -> None:
@@ -158,12 +159,12 @@ def test_a_client_is_told_by_its_address(container: Container) -> None:
     descriptors.mkdir(parents=True)
     for number, target in enumerate(("/dev/null", "socket:[4711]", "socket:[4712]")):
         (descriptors / str(number)).symlink_to(target)
-    assert container.run("client", "opens", "42", "/srv/a b") == (0, "ltsp-serve: nbd: 10.9.1.1 opens /srv/a b\n")
+    assert container.run("opens", "42", "/srv/a b", program="nbd-client") == (0, "ltsp-serve: nbd: 10.9.1.1 opens /srv/a b\n")
 
 
 def test_a_client_that_is_gone_is_a_client(container: Container) -> None:
     (container.root / "proc/net/tcp").write_text(TCP, encoding="utf-8")
-    assert container.run("client", "closes", "42", "/srv/a") == (0, "ltsp-serve: nbd: a client closes /srv/a\n")
+    assert container.run("closes", "42", "/srv/a", program="nbd-client") == (0, "ltsp-serve: nbd: a client closes /srv/a\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -202,3 +203,15 @@ def test_a_daemon_that_does_not_start_ends_the_container(container: Container) -
     status, output = container.run()
     assert status == 1
     assert "nbd ended with status 3" in output
+
+
+def test_a_further_daemon_is_a_file(container: Container) -> None:
+    (container.services / "nfs.sh").write_text("serve() {\n\texec nfsd --foreground\n}\n", encoding="utf-8")
+    for name in DAEMONS:
+        container.daemon(name)
+    container.command("nfsd", "echo nfsd $*; exit 7")
+    assert container.run("nfs") == (7, "nfsd --foreground\n")
+    status, output = container.run()
+    assert status == 1
+    assert "nfs ended with status 7" in output
+    assert container.run("-h")[1] == "Usage: ltsp-serve [http|nbd|nfs|tftp]\n"

@@ -16,6 +16,11 @@ import pytest
 RUNTIME = pathlib.Path(__file__).parents[3] / "roles" / "ltsp_image" / "files" / "runtime"
 LIBRARY = RUNTIME / "usr" / "lib" / "ltsp"
 SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"]}
+TRANSPORT = """\
+ltsp_test_programs=mount.test ltsp_test_modules="testfs testnet" ltsp_test_packages=test-utils
+ltsp_test_attach() { echo "attach $1" >>"$LTSP_PREFIX/calls"; ltsp_device=/dev/test0; }
+ltsp_test_detach() { echo "detach" >>"$LTSP_PREFIX/calls"; }
+"""
 
 
 class Node:
@@ -24,6 +29,7 @@ class Node:
     def __init__(self, root: pathlib.Path, shell: list[str]) -> None:
         self.root = root
         self.shell = shell
+        self.library = LIBRARY
         self.log = root / "kmsg"
         self.log.touch()
         for directory in ("run/ltsp", "etc/systemd/system", "rofs", "bin"):
@@ -43,15 +49,25 @@ class Node:
         """A stand-in for a command of the node."""
         self.write(f"bin/{name}", f"#!/bin/sh\n{script}\n", 0o755)
 
+    def add_transport(self, name: str, text: str) -> None:
+        """Give the node a library with one transport more."""
+        self.library = self.root / "library"
+        shutil.copytree(LIBRARY, self.library)
+        (self.library / "transports" / f"{name}.sh").write_text(text)
+
     def run(self, script: str, *libraries: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         sources = "".join(f'. "$LTSP_LIB/{name}.sh"\n' for name in ("common", *libraries))
+        return self.execute("-c", sources + script, check=check, **environment)
+
+    def execute(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the shell with these arguments."""
         result = subprocess.run(
-            [*self.shell, "-c", sources + script],
+            [*self.shell, *arguments],
             env={
                 "PATH": f"{self.root}/bin:{os.environ['PATH']}",
                 "LTSP_PREFIX": str(self.root),
                 "LTSP_KMSG": str(self.log),
-                "LTSP_LIB": str(LIBRARY),
+                "LTSP_LIB": str(self.library),
                 **environment,
             },
             stdin=subprocess.DEVNULL,
@@ -72,3 +88,9 @@ def node(request: t.Any, tmp_path: pathlib.Path) -> Node:
     if not shutil.which(SHELLS[request.param][0]):
         pytest.skip(f"{request.param} is not installed")
     return Node(tmp_path, SHELLS[request.param])
+
+
+@pytest.fixture
+def other_transport(node: Node) -> None:
+    """A transport that exists only in the tests: test://SERVER/NAME."""
+    node.add_transport("test", TRANSPORT)

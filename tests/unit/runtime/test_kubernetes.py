@@ -77,7 +77,7 @@ def answer(node: t.Any, number: int, status: int | str, body: str = "", **header
 @pytest.fixture
 def booted(node: t.Any) -> t.Any:
     """A node whose boot server has a credential for it, and whose kubeadm joins."""
-    node.write("proc/cmdline", "boot=ltsp ltsp.conf=http://old/config/lts.conf ltsp.conf=http://10.0.0.1:8080/config/nodes/node1/lts.conf quiet *\n")
+    node.write("run/ltsp/env", "HOSTNAME='node1'\nLTSP_CONF='http://10.0.0.1:8080/config/nodes/node1/lts.conf'\n")
     node.write("proc/uptime", "20.5 1\n")
     node.write("join.url", URL + "\n")
     node.write("kubeadm", JOINS)
@@ -278,11 +278,13 @@ def test_a_wrong_join_url(booted: t.Any, url: str) -> None:
     assert not calls(booted, "nft")
 
 
-@pytest.mark.parametrize("line", ["boot=ltsp", "ltsp.conf=http://10.0.0.1/config/lts.conf ltsp.conf=tftp://10.0.0.1/config/lts.conf"])
-def test_a_node_without_a_boot_server(booted: t.Any, line: str) -> None:
-    booted.write("proc/cmdline", line + "\n")
-    result = run(booted)
-    assert result.stdout.startswith("<3>this node has not joined its cluster: no boot server to ask: ltsp.conf on the kernel command line is '")
+@pytest.mark.parametrize("conf", ["", "tftp://10.0.0.1/config/lts.conf"])
+def test_a_node_without_a_boot_server(booted: t.Any, conf: str) -> None:
+    booted.write("run/ltsp/env", f"LTSP_CONF='{conf}'\n" if conf else "")
+    result = run(booted, LTSP_CONF="http://10.0.0.1/config/lts.conf")
+    assert result.stdout.startswith(
+        f"<3>this node has not joined its cluster: no boot server to ask: ltsp.conf on the kernel command line is '{conf}' and not http://"
+    )
 
 
 STALE = [

@@ -19,6 +19,7 @@ LTSP_CLIENT_MAC='52:54:00:aa:bb:01'
 LTSP_IMAGE='node'
 LTSP_VERSION='20261120T223000Z-0123456789ab'
 LTSP_ROOT='http://10.0.0.1/images/node/root.squashfs'
+LTSP_CONF='http://10.0.0.1/config/nodes/node1/lts.conf'
 """
 LEASE = """\
 DEVICE='eth0'

@@ -12,6 +12,7 @@ import pytest
 IMAGE = b"hsqs" * 4096
 SHA256 = hashlib.sha256(IMAGE).hexdigest()
 LINE = "BOOT_IMAGE=/vmlinuz boot=ltsp ip=dhcp BOOTIF=01-52-54-00-AA-bb-01 ltsp.root=http://10.0.0.1/image,nbd://10.0.0.1:10810/node"
+NETWORK = 'ltsp_network() { cp "$LTSP_PREFIX/lease" "$LTSP_PREFIX/run/net-eth0.conf"; }'
 LEASE = "DEVICE='eth0'\nIPV4ADDR='10.0.0.11'\nHOSTNAME='node1'\n"
 
 
@@ -47,7 +48,7 @@ esac""",
 
 def attempt(node: t.Any, line: str, check: bool = True) -> t.Any:
     node.write("proc/cmdline", line + "\n")
-    return node.run(f'ltsp_network() {{ cp "{node.root}/lease" "{node.root}/run/net-eth0.conf"; }}\nltsp_try "{node.root}/mnt"', "root", check=check)
+    return node.run(f'{NETWORK}\nltsp_read_arguments; ltsp_try "$LTSP_PREFIX/mnt"', "root", check=check)
 
 
 def failures(node: t.Any) -> str:
@@ -56,7 +57,7 @@ def failures(node: t.Any) -> str:
 
 def test_arguments(machine: t.Any) -> None:
     machine.write("proc/cmdline", LINE + " ltsp.ram=1 ltsp.overlay=50% ltsp.overlay=2g * ltsp.image=node/1\n")
-    result = machine.run('ltsp_read_arguments; echo "$ltsp_uris $ltsp_ram $ltsp_overlay $ltsp_image $ltsp_mac"', "root")
+    result = machine.run('ltsp_read_arguments; echo "$ltsp_uris $ltsp_ram $ltsp_overlay $ltsp_image $ltsp_boot_mac"', "root")
     assert result.stdout == "http://10.0.0.1/image,nbd://10.0.0.1:10810/node 1 2g node/1 52:54:00:aa:bb:01\n"
 
 
@@ -138,7 +139,7 @@ def test_the_next_transport_is_tried_and_all_are_reported(machine: t.Any) -> Non
         "failed: Server said: Export unknown",
         "do:     does nbd-server on 10.0.0.1 run, has it this export, and is this node's address allowed?",
         "tried:  ftp://x",
-        "failed: nobody knows this transport",
+        "failed: unknown transport",
         "do:     ltsp.root takes http:// and nbd://",
     ]
     assert "nbd-client 10.0.0.1 10810 /dev/nbd0 -N node " in machine.read("calls")
@@ -166,6 +167,19 @@ def test_nbd_has_its_size_only_a_moment_after_the_client(machine: t.Any) -> None
     assert failures(machine) == ""
 
 
+def test_nbd_is_detached_after_the_copy_and_after_a_failure(machine: t.Any) -> None:
+    machine.command("nbd-client", f'echo "nbd-client $*" >>"{machine.root}/calls"')
+    machine.command("cat", f'[ "$1" != /dev/nbd0 ] || exec /bin/cat "{machine.root}/image"; exec /bin/cat "$@"')
+    machine.write("sys/block/nbd0/pid", "1\n")
+    line = LINE.replace("http://10.0.0.1/image,", "")
+    attempt(machine, f"{line} ltsp.ram=1")
+    assert machine.read("calls").splitlines().count("nbd-client -d /dev/nbd0") == 1
+    assert machine.read("calls").splitlines()[-1].startswith("mount -o move")
+    machine.command("mount", "exit 1")
+    attempt(machine, line, check=False)
+    assert machine.read("calls").splitlines()[-1] == "nbd-client -d /dev/nbd0"
+
+
 def test_nbd_without_a_size(machine: t.Any) -> None:
     machine.command("nbd-client", f"echo 0 >{machine.root}/sys/block/nbd0/size")
     assert attempt(machine, LINE.replace("http://10.0.0.1/image,", ""), check=False).returncode
@@ -180,12 +194,12 @@ def test_no_address(machine: t.Any) -> None:
 
 def test_no_root(machine: t.Any) -> None:
     assert attempt(machine, "boot=ltsp", check=False).returncode
-    assert "ltsp.root=http://SERVER/PATH" in failures(machine)
+    assert "ltsp.root=URI[,URI...] is for the boot loader to give, with http:// and nbd://" in failures(machine)
 
 
 def test_report_is_one_block(machine: t.Any) -> None:
     machine.write("run/ltsp/failures", "tried:  x\nfailed: y\ndo:     z\n")
-    machine.run("ltsp_attempt=3 ltsp_mac=m ltsp_image=node/1 HOSTNAME=node1 IPV4ADDR=10.0.0.11; ltsp_report", "root")
+    machine.run("ltsp_mac=m ltsp_image=node/1 HOSTNAME=node1 IPV4ADDR=10.0.0.11; ltsp_report 3", "root")
     assert machine.log.read_text() == (
         "<3>ltsp: ######## THIS NODE CANNOT BOOT (attempt 3) ########\n"
         "<3>ltsp: node:   node1, m, 10.0.0.11, image node/1\n"
@@ -195,15 +209,17 @@ def test_report_is_one_block(machine: t.Any) -> None:
 
 
 def test_it_tries_until_it_works(machine: t.Any) -> None:
-    machine.write("proc/cmdline", LINE + " ltsp.image=node/20261120T223000Z-0123456789ab\n")
+    machine.write("proc/cmdline", LINE + " ltsp.image=node/20261120T223000Z-0123456789ab ltsp.conf=old ltsp.conf=http://10.0.0.1/lts.conf\n")
     machine.command("sleep", f'echo "sleep $*" >>"{machine.root}/calls"; cp "{machine.root}/good" "{machine.root}/lease"')
     machine.write("good", LEASE)
     machine.write("lease", "")
-    machine.run(f'ltsp_network() {{ cp "{machine.root}/lease" "{machine.root}/run/net-eth0.conf"; }}\nltsp_mount_root "{machine.root}/mnt"', "root")
+    machine.write("run/ltsp/lts.conf.served", "")
+    machine.run(f'{NETWORK}\nltsp_mount_root "$LTSP_PREFIX/mnt"', "root")
     assert "THIS NODE CANNOT BOOT (attempt 1)" in machine.log.read_text()
     assert machine.read("run/ltsp/env") == (
         "DEVICE='eth0'\nIPV4ADDR='10.0.0.11'\nHOSTNAME='node1'\nSERVER='10.0.0.1'\nLTSP_CLIENT_MAC='52:54:00:aa:bb:01'\n"
         "LTSP_IMAGE='node'\nLTSP_VERSION='20261120T223000Z-0123456789ab'\nLTSP_ROOT='http://10.0.0.1/image'\n"
+        "LTSP_CONF='http://10.0.0.1/lts.conf'\n"
     )
 
 
@@ -233,3 +249,50 @@ def test_lts_conf_that_does_not_come_is_said(machine: t.Any) -> None:
     machine.run("ltsp_conf=http://10.0.0.1/x; ltsp_wait_for_conf", "root")
     assert machine.log.read_text().count("waiting for http://10.0.0.1/x") == 1
     assert "<3>ltsp: NO LTS.CONF: http://10.0.0.1/x did not come within 60 s" in machine.log.read_text()
+
+
+def test_each_attempt_has_the_arguments_of_the_command_line_again(machine: t.Any) -> None:
+    serve_conf(machine, "[default]\nLTSP_NBD_TO_RAM = True\n", "http")
+    machine.command("nbd-client", "exit 0")
+    machine.write("proc/meminfo", "MemAvailable: 131072 kB\n")
+    machine.write("proc/cmdline", LINE.replace("http://10.0.0.1/image,", "") + " ltsp.conf=http://10.0.0.1:8080/c/n.conf\n")
+    machine.write("sys/class/net/eth1/address", "52:54:00:aa:bb:02\n")
+    machine.write("lease", LEASE.replace("eth0", "eth1"))
+    machine.write("none", "DEVICE=''\n")
+    machine.write("other-conf", "[default]\n")
+    script = f"""{NETWORK}
+cd "$LTSP_PREFIX"
+ltsp_read_arguments
+rm proc/cmdline
+ltsp_try mnt; echo "$? $ltsp_mac"
+mv lease other-lease; mv none lease; ltsp_try mnt; grep tried run/ltsp/failures
+mv other-lease lease; mv other-conf conf; ltsp_try mnt; echo "$? $LTSP_ROOT"
+"""
+    result = machine.run(script, "root")
+    assert result.stdout.splitlines() == ["1 52:54:00:aa:bb:02", "tried:  an address for 52:54:00:aa:bb:01", "0 nbd://10.0.0.1:10810/node"]
+
+
+# --- a transport that exists only here
+
+
+@pytest.mark.usefixtures("other_transport")
+def test_a_file_is_a_transport(machine: t.Any) -> None:
+    attempt(machine, "boot=ltsp ltsp.root=test://10.0.0.9/x")
+    calls = machine.read("calls").splitlines()
+    assert "attach test://10.0.0.9/x" in calls
+    assert f"mount -t squashfs -o ro /dev/test0 {machine.root}/run/ltsp/lower" in calls
+    assert "detach" not in calls
+
+
+@pytest.mark.usefixtures("other_transport")
+def test_a_transport_is_detached_after_a_failure(machine: t.Any) -> None:
+    machine.command("mount", "exit 1")
+    attempt(machine, "boot=ltsp ltsp.root=test://10.0.0.9/x", check=False)
+    assert machine.read("calls").splitlines()[-1] == "detach"
+
+
+@pytest.mark.usefixtures("other_transport")
+@pytest.mark.parametrize("uri", ["tests://x", "test:/x", "test", "es://x", "*://x", "://x", "test/../nbd://x"])
+def test_an_unknown_scheme_is_refused_with_those_that_are_known(machine: t.Any, uri: str) -> None:
+    attempt(machine, f"boot=ltsp ltsp.root={uri}", check=False)
+    assert failures(machine).splitlines() == [f"tried:  {uri}", "failed: unknown transport", "do:     ltsp.root takes http:// and nbd:// and test://"]

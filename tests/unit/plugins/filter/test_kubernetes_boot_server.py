@@ -14,11 +14,15 @@ from ansible_collections.serverfarm.ltsp.plugins.filter import (
     kubernetes_boot_server,
     kubernetes_config_maps,
     kubernetes_digests,
+    kubernetes_file_name,
     kubernetes_manifest,
     kubernetes_placement,
+    kubernetes_rolled_out,
     kubernetes_rollout,
+    kubernetes_server_addresses,
+    kubernetes_stale_files,
 )
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._deploy import Settings
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import Settings
 
 SETTINGS: dict[str, t.Any] = yaml.safe_load(kubernetes_boot_server.EXAMPLES)[0]["vars"]["settings"]
 NODE = {
@@ -45,7 +49,7 @@ def test_the_example_has_all_settings() -> None:
 
 def test_the_objects_of_the_example() -> None:
     assert [manifest["kind"] for manifest in kubernetes_boot_server.kubernetes_boot_server(SETTINGS)["server"]][-1] == "Deployment"
-    with pytest.raises(AnsibleFilterError, match=r"kubernetes_boot_server: kubernetes_deploy_image: 'a:b' does not say one content"):
+    with pytest.raises(AnsibleFilterError, match=r"kubernetes_boot_server: kubernetes_server_image: 'a:b' does not say one content"):
         kubernetes_boot_server.kubernetes_boot_server({**SETTINGS, "image": "a:b"})
 
 
@@ -64,7 +68,7 @@ def test_the_config_maps_and_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"nodes": [{**NODE, "lts_conf": {"RCFILE_1": "a\nb"}}]}, "a value is one line"),
         ({"nodes": [{**NODE, "macs": ["x"]}]}, "node node1: "),
-        ({"nodes": [NODE], "images": [{"name": "gpu", "current": "x", "versions": ["x"]}]}, "lacks what is to be booted from it: node node1: image node"),
+        ({"nodes": [NODE], "images": [{"name": "gpu", "current": "x", "versions": ["x"]}]}, "lacks images that nodes boot from it: node node1: image node"),
     ],
 )
 def test_files_that_cannot_be_are_an_error_of_the_filter(options: dict[str, t.Any], message: str) -> None:
@@ -86,8 +90,19 @@ def test_a_placement_that_cannot_be_is_an_error_of_the_filter() -> None:
 def test_what_is_no_object_is_an_error_of_the_filters() -> None:
     assert kubernetes_manifest.kubernetes_manifest({"kind": "Namespace"}) == "---\nkind: Namespace\n"
     assert "no pods yet" in kubernetes_rollout.kubernetes_rollout({"status": {}}, [], [])
+    assert kubernetes_file_name.kubernetes_file_name({"kind": "Namespace", "metadata": {"name": "web"}}) == "00-namespace-web.yaml"
+    assert not kubernetes_rolled_out.kubernetes_rolled_out({})
     for filter_, arguments in ((kubernetes_rollout.kubernetes_rollout, ({}, ["x"], [])), (kubernetes_digests.kubernetes_digests, ([{}],))):
         with pytest.raises(AnsibleFilterError, match="these are no"):
             filter_(*arguments)
     with pytest.raises(AnsibleFilterError, match="this is no object"):
         kubernetes_manifest.kubernetes_manifest({"kind": object()})
+    with pytest.raises(AnsibleFilterError, match="this is no object"):
+        kubernetes_file_name.kubernetes_file_name({})
+    with pytest.raises(AnsibleFilterError, match="this is no Deployment"):
+        kubernetes_rolled_out.kubernetes_rolled_out({"status": {}})
+
+
+def test_filters_have_the_name_of_their_file() -> None:
+    for module in (kubernetes_server_addresses, kubernetes_stale_files):
+        assert list(module.FilterModule().filters()) == [module.__name__.rpartition(".")[2]]

@@ -17,6 +17,12 @@ def test_the_filter_describes_nodes() -> None:
     assert (node["name"], node["ip"], node["server"]) == ("node1", "10.77.0.11", "ltsp-1")
 
 
+def test_the_groups_of_the_inventory_name_nodes_and_servers() -> None:
+    (node,) = FilterModule().filters()["ltsp_nodes"](HOSTVARS, {"ltsp_nodes": ["node1"], "ltsp_servers": ["ltsp-1"]})
+    assert (node["name"], node["server"]) == ("node1", "ltsp-1")
+    assert FilterModule().filters()["ltsp_nodes"]({}, {}) == []
+
+
 def test_a_problem_is_an_error_of_the_filter() -> None:
     with pytest.raises(AnsibleFilterError, match="ltsp_nodes: node1: ltsp_node_macs is not set"):
         FilterModule().filters()["ltsp_nodes"]({**HOSTVARS, "node1": {}}, ["node1"], ["ltsp-1"])

@@ -9,10 +9,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils import _boot
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError, missing_images
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files
 
 VERSION = "20261120T223000Z-0123456789ab"
-PORTS = _boot.Ports()
+PORTS = {"http": 80, "nbd": 10809}
 
 
 def node(**changes: t.Any) -> dict[str, t.Any]:
@@ -41,7 +42,7 @@ def image(name: str = "node", versions: tuple[str, ...] = (VERSION,), current: s
 
 
 def script(**changes: t.Any) -> list[str]:
-    return _boot.boot_files([node(**changes)], None, PORTS)["52-54-00-77-00-01.cfg"].decode().splitlines()
+    return boot_files([node(**changes)], None, PORTS)["52-54-00-77-00-01.cfg"].decode().splitlines()
 
 
 def command_line(**changes: t.Any) -> list[str]:
@@ -50,7 +51,7 @@ def command_line(**changes: t.Any) -> list[str]:
 
 
 def test_the_description_holds_what_the_machine_boots_and_nothing_else() -> None:
-    files = _boot.boot_files([node(image_version=VERSION, lts_conf={"TOKEN": "secret"})], None, PORTS)
+    files = boot_files([node(image_version=VERSION, lts_conf={"TOKEN": "secret"})], None, PORTS)
     assert json.loads(files["52-54-00-77-00-01.json"]) == {
         "schema": 1,
         "name": "node1",
@@ -83,7 +84,7 @@ def test_the_script_of_a_node() -> None:
 
 
 def test_an_unknown_machine_is_called_by_its_mac_address_and_gets_the_whole_lts_conf() -> None:
-    files = _boot.boot_files([], default(), PORTS)
+    files = boot_files([], default(), PORTS)
     assert set(files) == {"default.json", "default.cfg"}
     text = files["default.cfg"].decode()
     assert 'set ltsp_node="$ltsp_mac"' in text
@@ -97,7 +98,7 @@ def test_an_unknown_machine_without_a_server_stays_with_the_one_that_its_loader_
     machine = default(image_version=VERSION)
     del machine["server_address"]
     for anonymous in (machine, {**machine, "server_address": None}):
-        files = _boot.boot_files([], anonymous, _boot.Ports(8080, 10809))
+        files = boot_files([], anonymous, {"http": 8080, "nbd": 10809})
         text = files["default.cfg"].decode()
         assert 'set ltsp_http="(http,$net_default_server:8080)"' in text
         assert " ltsp.root=http://$net_default_server:8080${ltsp_squashfs},nbd://$net_default_server/${ltsp_export} " in text
@@ -120,14 +121,14 @@ def test_without_ram_there_is_no_such_argument() -> None:
 
 
 def test_other_ports_are_named() -> None:
-    text = _boot.boot_files([node()], None, _boot.Ports(8080, 10810))["52-54-00-77-00-01.cfg"].decode()
+    text = boot_files([node()], None, {"http": 8080, "nbd": 10810})["52-54-00-77-00-01.cfg"].decode()
     assert 'set ltsp_http="(http,10.77.0.1:8080)"' in text
     assert "ltsp.root=http://10.77.0.1:8080${ltsp_squashfs},nbd://10.77.0.1:10810/${ltsp_export} " in text
     assert "ltsp.conf=http://10.77.0.1:8080/config/" in text
 
 
 def test_each_network_card_has_its_own_files() -> None:
-    files = _boot.boot_files([node(macs=["52:54:00:77:00:01", "5254.0077.0002"])], None, PORTS)
+    files = boot_files([node(macs=["52:54:00:77:00:01", "5254.0077.0002"])], None, PORTS)
     assert sorted(files) == ["52-54-00-77-00-01.cfg", "52-54-00-77-00-01.json", "52-54-00-77-00-02.cfg", "52-54-00-77-00-02.json"]
     assert b"BOOTIF=01-52-54-00-77-00-02 " in files["52-54-00-77-00-02.cfg"]
 
@@ -135,7 +136,7 @@ def test_each_network_card_has_its_own_files() -> None:
 @pytest.mark.parametrize("value", ["a b", 'a"b', "a'b", "a\\b", "a$b", "a\nb", "a`b", "a*b", "a?b", "{", ";", "ä"])
 @pytest.mark.parametrize("place", ["kernel_args", "image", "name", "server_address", "overlay", "image_version"])
 def test_what_grub_would_read_as_something_else_is_refused(place: str, value: str) -> None:
-    with pytest.raises(_boot.BootError, match="GRUB cannot be given") as refused:
+    with pytest.raises(BootError, match="GRUB cannot be given") as refused:
         script(**{place: [value] if place == "kernel_args" else value})
     assert repr(value) in str(refused.value)
 
@@ -145,24 +146,40 @@ def test_kernel_arguments_of_the_field_are_written() -> None:
     assert command_line(kernel_args=arguments)[-len(arguments) :] == arguments
 
 
-@pytest.mark.parametrize(("changes", "message"), [({"transports": []}, "name at least one"), ({"transports": ["nfs"]}, "'nfs' is not a transport")])
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"transports": []}, "name at least one"), ({"transports": ["nfs"]}, "'nfs' is not a transport: use http or nbd")]
+)
 def test_transports_that_cannot_be_are_refused(changes: dict[str, t.Any], message: str) -> None:
-    with pytest.raises(_boot.BootError, match=f"node1: .*{message}"):
+    with pytest.raises(BootError, match=f"node1: .*{message}"):
         script(**changes)
 
 
+def test_a_transport_that_the_boot_servers_do_not_offer_is_refused() -> None:
+    with pytest.raises(BootError, match="node1: the boot servers do not offer the transport nbd: use http, or set nbd_port"):
+        boot_files([node()], None, {"http": 80})
+    with pytest.raises(BootError, match="unknown machines: the boot servers do not offer the transport nbd"):
+        boot_files([], default(), {"http": 80})
+
+
+def test_a_description_has_the_ports_that_are_offered() -> None:
+    files = boot_files([node(transports=["http"])], None, {"http": 80})
+    document = json.loads(files["52-54-00-77-00-01.json"])
+    assert document["http_port"] == 80
+    assert "nbd_port" not in document
+
+
 def test_a_wrong_mac_address_is_refused_with_its_node() -> None:
-    with pytest.raises(_boot.BootError, match="node node1: '52:54' is not a MAC address"):
-        _boot.boot_files([node(macs=["52:54"])], None, PORTS)
+    with pytest.raises(BootError, match="node node1: '52:54' is not a MAC address"):
+        boot_files([node(macs=["52:54"])], None, PORTS)
 
 
 def test_two_nodes_with_one_mac_address_are_refused_by_name() -> None:
-    with pytest.raises(_boot.BootError, match="nodes node1 and node2 both have the MAC address 52:54:00:77:00:01"):
-        _boot.boot_files([node(), node(name="node2", macs=["5254.0077.0001"])], None, PORTS)
+    with pytest.raises(BootError, match="nodes node1 and node2 both have the MAC address 52:54:00:77:00:01"):
+        boot_files([node(), node(name="node2", macs=["5254.0077.0001"])], None, PORTS)
 
 
 def test_an_image_that_is_there_is_no_problem() -> None:
-    assert _boot.missing_images([node(), node(image_version=VERSION)], default(), [image()], "ltsp-1") == []
+    assert missing_images([node(), node(image_version=VERSION)], default(), [image()], "ltsp-1") == []
 
 
 @pytest.mark.parametrize(
@@ -179,24 +196,24 @@ def test_an_image_that_is_there_is_no_problem() -> None:
     ],
 )
 def test_a_missing_image_is_named_with_node_server_and_remedy(changes: dict[str, t.Any], images: list[dict[str, t.Any]], expected: str) -> None:
-    assert _boot.missing_images([node(**changes)], None, images, "ltsp-1") == [expected]
+    assert missing_images([node(**changes)], None, images, "ltsp-1") == [expected]
 
 
 def test_a_pin_does_not_need_a_current_version() -> None:
-    assert _boot.missing_images([node(image_version=VERSION)], None, [image(current=None)], "ltsp-1") == []
+    assert missing_images([node(image_version=VERSION)], None, [image(current=None)], "ltsp-1") == []
 
 
 def test_nodes_of_other_servers_are_their_business() -> None:
-    assert _boot.missing_images([node(server="ltsp-2")], None, [], "ltsp-1") == []
+    assert missing_images([node(server="ltsp-2")], None, [], "ltsp-1") == []
 
 
 def test_the_image_of_unknown_machines_is_checked() -> None:
-    [problem] = _boot.missing_images([], default(), [], "ltsp-1")
-    assert problem.startswith("machines that nobody knows: image node on server ltsp-1 does not exist")
+    [problem] = missing_images([], default(), [], "ltsp-1")
+    assert problem.startswith("unknown machines: image node on server ltsp-1 does not exist")
     assert problem.endswith("correct ltsp_server_default_image")
 
 
 def test_thousands_of_problems_are_counted() -> None:
-    problems = _boot.missing_images([node(name=f"node{i}") for i in range(1000)], None, [], "ltsp-1")
+    problems = missing_images([node(name=f"node{i}") for i in range(1000)], None, [], "ltsp-1")
     assert len(problems) == 11
     assert problems[-1] == "and 990 more"

@@ -121,7 +121,7 @@ class Host:
         return list(state["calls"])
 
     def run(self, sdk: bool = True, **arguments: t.Any) -> dict[str, t.Any]:
-        parameters = {"name": NAME, "layers": [{"src": str(self.source)}], "memory": str(self.path / "memory.json"), **arguments}
+        parameters = {"name": NAME, "layers": [{"src": str(self.source)}], "cache": str(self.path / "cache.json"), **arguments}
         modules = [str(self.path / "sdk")] if sdk else []
         process = subprocess.run(
             [sys.executable, container_image.__file__],
@@ -159,13 +159,19 @@ def test_a_check_changes_nothing_and_is_right(host: Host) -> None:
     assert (result["changed"], result["image"], result["digest"]) == (True, None, None)
     assert result["id"] in result["diff"]["after"]
     assert host.calls() == []
-    assert not (host.path / "memory.json").exists()
+    assert not (host.path / "cache.json").exists()
     host.run()
     host.calls()
     result = host.run(_ansible_check_mode=True, _ansible_diff=True)
     assert not result["changed"]
     assert "diff" not in result
     assert host.calls() == []
+
+
+def test_the_cache_has_its_former_name_too(host: Host) -> None:
+    result = host.run(cache=None, memory=str(host.path / "memory.json"))
+    assert "memory" in json.dumps(result["deprecations"])
+    assert (host.path / "memory.json").exists()
 
 
 def test_a_check_works_before_the_directories_exist(host: Host) -> None:

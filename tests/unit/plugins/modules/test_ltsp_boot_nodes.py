@@ -58,7 +58,7 @@ def test_files_come_stay_and_go_with_their_nodes(directory: pathlib.Path) -> Non
     assert names(directory) == ["notes.txt"]
 
 
-def test_machines_that_nobody_knows_may_have_a_server(directory: pathlib.Path) -> None:
+def test_unknown_machines_may_have_a_server(directory: pathlib.Path) -> None:
     run(directory, [], default={**DEFAULT, "server_address": "10.77.0.1"})
     assert json.loads((directory / "default.json").read_text(encoding="utf-8"))["server"] == "10.77.0.1"
     run(directory, [], default=DEFAULT)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot_command import ChrootError, Result
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.command import Result
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._chroot.paths import ChrootError
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Task
 from ansible_collections.serverfarm.ltsp.plugins.modules import ltsp_chroot_command
 
 
@@ -24,23 +26,37 @@ def ran(monkeypatch):
 
     def run_in_tree(root, argv, *, chdir, environment, data):
         calls.append((root, argv, chdir, environment, data))
-        return Result(3, "grün\r\n\n".encode(), b"\xff\n")
+        return Result(0, "grün\r\n\n".encode(), b"\xff\n")
 
     monkeypatch.setattr(ltsp_chroot_command, "run_in_tree", run_in_tree)
     monkeypatch.setattr(ltsp_chroot_command.os, "environ", {"http_proxy": "http://proxy", "HOME": "/home/somebody"})
     return calls
 
 
-def run(tree, check_mode=False, cmd=("true",), **values):
-    params = {"root": tree, "chdir": "/", "environment": {}, "stdin": None, "stdin_add_newline": True, "creates": None, "removes": None, **values}
-    result = {"changed": True, "cmd": list(cmd)}
-    ltsp_chroot_command.run(params, result, check_mode)
-    return result
+def run(tree, check_mode=False, argv=("true",), result=None, **values):
+    params = {"root": tree, "cmd": None, "argv": list(argv), "chdir": "/", "environment": {}, "stdin": None, "stdin_add_newline": True}
+    task = Task({**params, "creates": None, "removes": None, **values}, check_mode, False, print)
+    return ltsp_chroot_command.run(task, dict(ltsp_chroot_command.NOT_RUN) if result is None else result)
 
 
 def test_output_is_text_without_the_last_newlines(tree, ran):
     result = run(tree)
-    assert (result["changed"], result["rc"], result["stdout"], result["stderr"]) == (True, 3, "grün", "\ufffd")
+    assert (result["changed"], result["rc"], result["stdout"], result["stderr"]) == (True, 0, "grün", "\ufffd")
+
+
+def test_a_command_that_fails_returns_its_output(tree, ran, monkeypatch):
+    monkeypatch.setattr(ltsp_chroot_command, "run_in_tree", lambda *arguments, **keywords: Result(3, b"out\n", b"error\n"))
+    result = dict(ltsp_chroot_command.NOT_RUN)
+    with pytest.raises(ChrootError, match=r"^non-zero return code$"):
+        run(tree, result=result)
+    assert (result["changed"], result["cmd"], result["rc"], result["stdout"], result["stderr"]) == (True, ["true"], 3, "out", "error")
+
+
+def test_a_refused_command_returns_that_nothing_ran(tree, ran):
+    result = dict(ltsp_chroot_command.NOT_RUN)
+    with pytest.raises(ChrootError):
+        run(tree, chdir="etc", result=result)
+    assert result == {**ltsp_chroot_command.NOT_RUN, "cmd": ["true"]}
 
 
 @pytest.mark.parametrize(("values", "data"), [({}, None), ({"stdin": "ä"}, b"\xc3\xa4\n"), ({"stdin": "", "stdin_add_newline": False}, b"")])
@@ -71,7 +87,7 @@ def test_check_mode_bears_a_tree_that_is_still_to_be_made(tree, ran):
         run(f"{tree}/missing")
 
 
-@pytest.mark.parametrize("values", [{"cmd": ()}, {"chdir": "etc"}, {"environment": {"A B": ""}}])
+@pytest.mark.parametrize("values", [{"argv": ()}, {"chdir": "etc"}, {"environment": {"A B": ""}}])
 def test_wrong_inputs_are_refused_in_check_mode_too(tree, ran, values):
     with pytest.raises(ChrootError):
         run(tree, check_mode=True, **values)

@@ -10,7 +10,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.serverfarm.ltsp.plugins.filter.ltsp_container_versions import ltsp_container_versions
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._container_versions import choose_versions, version_layers
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._container_versions import Chosen, choose_versions, version_layers
 
 VERSIONS = [f"2026112{day}T223000Z-0123456789ab" for day in range(5)]
 
@@ -24,11 +24,15 @@ def node(name: str = "node1", image: str = "node", version: str | None = None) -
     return {"name": name, "image": image, "image_version": version}
 
 
-def versions(**arguments: t.Any) -> list[str]:
+def choose(**arguments: t.Any) -> Chosen:
     given = {"images": [image()], "nodes": [node()], "default": "node", "count": 2, **arguments}
     [chosen] = choose_versions(**given)
     assert chosen["current"] in chosen["versions"]
-    return chosen["versions"]
+    return chosen
+
+
+def versions(**arguments: t.Any) -> list[str]:
+    return choose(**arguments)["versions"]
 
 
 def test_the_current_version_and_the_one_before_it_are_chosen_oldest_first() -> None:
@@ -40,6 +44,39 @@ def test_the_current_version_and_the_one_before_it_are_chosen_oldest_first() -> 
 def test_before_counts_from_the_current_version_also_when_newer_ones_are_there() -> None:
     assert versions(images=[image(current=VERSIONS[2])]) == VERSIONS[1:3]
     assert versions(images=[image(current=VERSIONS[0])]) == VERSIONS[:1]
+
+
+def test_after_a_rollback_a_node_that_read_about_the_former_current_version_still_finds_it() -> None:
+    first = choose()
+    assert (first["current"], first["former"]) == (VERSIONS[4], None)
+    rolled_back = choose(images=[image(current=VERSIONS[3])], record=[first])
+    assert (rolled_back["current"], rolled_back["former"]) == (VERSIONS[3], VERSIONS[4])
+    assert rolled_back["versions"] == VERSIONS[2:]
+    # A node may be waiting for hours, and a run that changes nothing makes the same image.
+    assert choose(images=[image(current=VERSIONS[3])], record=[rolled_back]) == rolled_back
+
+
+def test_after_a_rollback_and_a_new_version_the_one_between_is_the_former_one() -> None:
+    rolled_back = choose(images=[image(current=VERSIONS[1], versions=VERSIONS[:4])], record=[choose(images=[image(current=VERSIONS[3])])])
+    onward = choose(record=[rolled_back])
+    assert onward["former"] == VERSIONS[1]
+    assert onward["versions"] == [VERSIONS[1], *VERSIONS[3:]]
+
+
+def test_the_former_current_version_comes_on_top_of_one_version_too() -> None:
+    assert versions(count=1, record=[choose(images=[image(current=VERSIONS[3])])]) == VERSIONS[3:]
+
+
+def test_a_former_current_version_that_left_the_store_is_forgotten() -> None:
+    gone = choose(images=[image(current=VERSIONS[0], versions=VERSIONS[:1])], record=[choose()])
+    assert (gone["former"], gone["versions"]) == (None, VERSIONS[:1])
+
+
+def test_a_record_of_0_3_0_and_one_of_other_images_are_read() -> None:
+    record = [{"name": "gpu", "current": VERSIONS[0], "versions": VERSIONS[:1]}, {"name": "node", "current": VERSIONS[4], "versions": VERSIONS[3:]}]
+    assert choose(images=[image(current=VERSIONS[3])], record=record)["former"] == VERSIONS[4]
+    assert choose(record=record)["former"] is None
+    assert choose(record=record[:1])["former"] is None
 
 
 def test_a_version_that_a_node_is_pinned_to_comes_on_top() -> None:
@@ -57,7 +94,7 @@ def test_each_image_that_is_named_is_there_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"images": []}, "machines that nobody knows: there is no image node (there is: none): build it, or name another one"),
+        ({"images": []}, "unknown machines: there is no image node (there is: none): build it, or name another one"),
         ({"nodes": [node(image="gpu")]}, "node node1: there is no image gpu (there is: node)"),
         ({"nodes": [node(version="20200101T000000Z-0123456789ab")]}, "node node1: image node has no version 20200101T000000Z-0123456789ab (newest: "),
         ({"images": [image(current=None)]}, "image node has no current version"),

@@ -12,7 +12,8 @@ from ansible.errors import AnsibleUndefinedVariable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _nodes
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils import _nodes, _variables
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._variables import InventoryError
 
 SERVERS = {"ltsp-1": {"ansible_host": "10.77.0.1"}, "ltsp-2": {"ansible_host": "srv.example.org", "ltsp_server_address": "10.77.0.2"}}
 NODE = {"ltsp_node_macs": ["52:54:00:77:00:01"], "ltsp_node_ip": "10.77.0.11"}
@@ -25,7 +26,7 @@ def describe(nodes: dict[str, t.Any], servers: t.Optional[dict[str, t.Any]] = No
 
 
 def refusal(nodes: dict[str, t.Any], servers: t.Optional[dict[str, t.Any]] = None) -> str:
-    with pytest.raises(_nodes.NodesError) as caught:
+    with pytest.raises(InventoryError) as caught:
         describe(nodes, servers)
     return str(caught.value)
 
@@ -165,7 +166,7 @@ def test_nodes_come_sorted_and_none_is_none() -> None:
         ("ltsp_node_kubernetes_taints", ["node-role.kubernetes.io/control-plane:NoSchedule"], "is not for the inventory"),
         ("ltsp_node_kubelet_args", {"--max-pods": 250}, "'--max-pods' is not the name of an argument"),
         ("ltsp_node_kubelet_args", {"node-labels": "a=b"}, "use ltsp_node_kubernetes_labels"),
-        ("ltsp_node_kubelet_args", {"kubeconfig": "/tmp/x"}, "kubeadm says it"),
+        ("ltsp_node_kubelet_args", {"kubeconfig": "/tmp/x"}, "kubeadm sets it"),
         ("ltsp_node_kubelet_args", {"v": [4]}, "v has a list, which is not one value"),
         ("ltsp_node_kubelet_args", {"feature-gates": "A=true B=true"}, "does not come through to the kubelet"),
         ("ltsp_node_kubelet_args", {"root-dir": "$HOME"}, "does not come through to the kubelet"),
@@ -204,7 +205,7 @@ def test_what_two_machines_share_is_refused_with_both_names(other: str, change: 
 
 @pytest.mark.parametrize("member", ["node1", "NODE1.example.org"])
 def test_a_node_may_not_have_the_name_of_a_machine_of_the_control_plane(member: str) -> None:
-    with pytest.raises(_nodes.NodesError, match=f"host name node1 is taken by {member} of the group kube_control_plane already"):
+    with pytest.raises(InventoryError, match=f"host name node1 is taken by {member} of the group kube_control_plane already"):
         _nodes.describe_nodes({**SERVERS, "node1": NODE}, ["node1"], list(SERVERS), [member])
 
 
@@ -237,10 +238,10 @@ def test_a_template_that_stayed_one_is_refused_where_undefined_variables_are_no_
         __UNSAFE__ = True
 
     left = {**NODE, "ltsp_node_lts_conf": {"RCFILE_1": "echo {{ nothing }}"}}
-    monkeypatch.setattr(_nodes, "_UNDEFINED_STAYS", True)
+    monkeypatch.setattr(_variables, "_UNDEFINED_STAYS", True)
     assert "node1: ltsp_node_lts_conf cannot be evaluated: 'echo {{ nothing }}' has an undefined variable" in refusal({"node1": left})
     assert describe({"node1": {**NODE, "ltsp_node_lts_conf": {"RCFILE_1": Unsafe("docker ps --format {{.Names}}")}}})
-    monkeypatch.setattr(_nodes, "_UNDEFINED_STAYS", False)
+    monkeypatch.setattr(_variables, "_UNDEFINED_STAYS", False)
     assert describe({"node1": left})
 
 
@@ -270,7 +271,7 @@ def test_a_server_that_goes_moves_no_node_but_its_own() -> None:
 def test_no_text_breaks_anything_but_is_refused_or_taken(variables: dict[str, str]) -> None:
     try:
         (node,) = describe({"node1": {**NODE, **variables}})
-    except _nodes.NodesError as error:
+    except InventoryError as error:
         assert str(error).startswith("node1: ")
     else:
         assert not set("\"'`$\\\n ") & set("".join(node["kernel_args"]))

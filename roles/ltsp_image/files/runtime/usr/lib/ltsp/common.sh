@@ -2,21 +2,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Shared by the initramfs and the booted node.
 
+ltsp_lib=${LTSP_LIB:-/usr/lib/ltsp}
 ltsp_run=${LTSP_PREFIX-}/run/ltsp
 
 # ltsp_log PRIORITY TEXT...: the kernel's log reaches every console now and the journal later.
 # 3 is an error and is shown with `quiet` too, 4 a warning, 5 a notice.
 ltsp_log() {
-	ltsp_priority=$1
+	local priority="$1"
 	shift
-	printf '<%s>ltsp: %.900s\n' "$ltsp_priority" "$*" 2>/dev/null >>"${LTSP_KMSG:-/dev/kmsg}" ||
+	printf '<%s>ltsp: %.900s\n' "$priority" "$*" 2>/dev/null >>"${LTSP_KMSG:-/dev/kmsg}" ||
 		printf 'ltsp: %s\n' "$*" >&2
 }
 
 # ltsp_log_lines PRIORITY PREFIX: the same for each line of the standard input.
 ltsp_log_lines() {
-	while IFS= read -r ltsp_line || [ -n "$ltsp_line" ]; do
-		ltsp_log "$1" "$2$ltsp_line"
+	local line
+	while IFS= read -r line || [ -n "$line" ]; do
+		ltsp_log "$1" "$2$line"
 	done
 }
 
@@ -31,7 +33,7 @@ ltsp_resolve() (
 	umask 077
 	rm -f "$ltsp_run/lts.conf"
 	LTS_HOSTNAME=$2 LTS_IP=$3 LTS_MAC=$4 LC_ALL=C \
-		awk -f "${LTSP_LIB:-/usr/lib/ltsp}/lts-conf.awk" "$1" >"$ltsp_run/lts.conf.new" || exit 1
+		awk -f "$ltsp_lib/lts-conf.awk" "$1" >"$ltsp_run/lts.conf.new" || exit 1
 	LC_ALL=C sort -t= -k1,1 -V "$ltsp_run/lts.conf.new" >"$ltsp_run/lts.conf" && rm "$ltsp_run/lts.conf.new"
 )
 
@@ -52,9 +54,10 @@ ltsp_is_true() {
 	return 1
 }
 
-# ltsp_write_environment: these names are LTSP's; operators' commands know them.
+# ltsp_write_environment: the variables that operators' commands may use, with LTSP's names where it has them.
 ltsp_write_environment() {
-	for ltsp_name in DEVICE IPV4ADDR HOSTNAME SERVER LTSP_CLIENT_MAC LTSP_IMAGE LTSP_VERSION LTSP_ROOT; do
-		eval "ltsp_assign $ltsp_name \"\$$ltsp_name\""
+	local name
+	for name in DEVICE IPV4ADDR HOSTNAME SERVER LTSP_CLIENT_MAC LTSP_IMAGE LTSP_VERSION LTSP_ROOT LTSP_CONF; do
+		eval "ltsp_assign $name \"\$$name\""
 	done >"$ltsp_run/env.new" && mv "$ltsp_run/env.new" "$ltsp_run/env"
 }

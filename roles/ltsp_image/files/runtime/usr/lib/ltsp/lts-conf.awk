@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Reads an lts.conf and prints what it means for one node (LTS_HOSTNAME, LTS_IP, LTS_MAC in the
-# environment) as KEY=value lines. Runs with mawk, gawk and busybox.
+# Reads an lts.conf and prints the values of one node (LTS_HOSTNAME, LTS_IP, LTS_MAC in the environment) as KEY=value
+# lines. Runs with mawk, gawk and busybox.
 
 function problem(text) {
 	print "line " FNR ": " text " (left out)" | "cat 1>&2"
@@ -11,14 +11,14 @@ function trim(s) {
 	return s
 }
 
-# The one place that knows how a value is written. Sets `value`; 0: not understood.
-function parse(s,    last, i, rest) {
+# parse(s): the syntax of a value. Sets `value`; returns 0 for a syntax error.
+function parse(s,    last, comment) {
 	s = trim(s)
 	if (substr(s, 1, 1) == "\"") {
 		for (last = length(s); substr(s, last, 1) != "\""; last--)
 			;
-		rest = substr(s, last + 1)
-		if (last == 1 || rest !~ /^[ \t]*(#.*)?$/)
+		comment = substr(s, last + 1)
+		if (last == 1 || comment !~ /^[ \t]*(#.*)?$/)
 			return 0
 		value = substr(s, 2, last - 2)
 		return 1
@@ -50,8 +50,8 @@ function header(s,    name) {
 	current = count
 }
 
-# One character or one set of a glob at position `p`; sets `after` to the next position.
-function one(glob, p, c,    negated, found, from, to) {
+# match_one(glob, p, c): whether the character or set of a glob at position `p` matches `c`. Sets `after` to the next position.
+function match_one(glob, p, c,    negated, found, from, to) {
 	from = substr(glob, p, 1)
 	after = p + 1
 	if (from == "?")
@@ -89,21 +89,21 @@ function one(glob, p, c,    negated, found, from, to) {
 	return negated ? !found : found
 }
 
-# Only the last star is ever tried again, so that no name takes long.
-function matches(glob, s,    p, i, star, again) {
+# matches(glob, s): backtracks to the last star only, so that the time is bounded by the product of the lengths.
+function matches(glob, s,    p, i, star, resume) {
 	p = 1
 	i = 1
 	star = 0
 	while (i <= length(s)) {
 		if (substr(glob, p, 1) == "*") {
 			star = ++p
-			again = i
-		} else if (p <= length(glob) && one(glob, p, substr(s, i, 1))) {
+			resume = i
+		} else if (p <= length(glob) && match_one(glob, p, substr(s, i, 1))) {
 			p = after
 			i++
 		} else if (star) {
 			p = star
-			i = ++again
+			i = ++resume
 		} else
 			return 0
 	}
@@ -120,7 +120,7 @@ function take(n,    i, key) {
 	}
 }
 
-# A section and those that it names with LIKE, level by level.
+# take_all(n): a section, and the sections that it names with LIKE, level by level.
 function take_all(n,    queue, head, tail, i, like) {
 	queue[1] = n
 	tail = 1
