@@ -17,6 +17,8 @@ _STARTING = ("ContainerCreating", "PodInitializing")
 _LAST_LINES = 3
 # Reasons of warnings about a pod that has a machine and no container yet.
 _BEFORE_START = "(?!FailedScheduling|Unhealthy).*"
+# Kubelet's second event about a container repeats the state of the container, and says no reason.
+_REPEATED = r"Error: \w+"
 # Remedies by messages of the container runtime. The first match counts.
 _PULL_REMEDIES = (
     (r"not found|manifest unknown", "the registry has no such image: push it with the playbook serverfarm.ltsp.container, or correct kubernetes_server_image"),
@@ -116,9 +118,10 @@ class _Warnings:
     def __init__(self, events: Iterable[Object]) -> None:
         self._newest: dict[tuple[str, str], tuple[str, str]] = {}
         for event in events:
-            if event.get("type") == "Warning":
+            words = " ".join((event.get("message") or "").split())
+            if event.get("type") == "Warning" and not re.fullmatch(_REPEATED, words):
                 time = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or ""
-                message = f"{event.get('reason', '')}: {' '.join((event.get('message') or '').split())}"
+                message = f"{event.get('reason', '')}: {words}"
                 key = event["involvedObject"].get("name", ""), event.get("reason", "")
                 self._newest[key] = max(self._newest.get(key, ("", "")), (time, message))
 

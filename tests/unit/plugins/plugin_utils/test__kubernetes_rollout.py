@@ -51,6 +51,8 @@ def test_why_a_pull_failed_is_not_lost_while_kubelet_waits() -> None:
     events = [
         event("Failed", "Failed to pull image: x509: unknown authority", "2026-11-21T07:00:01Z"),
         event("Failed", "Failed to pull image: timeout", "2026-11-21T07:00:00Z"),
+        event("Failed", "Error: ErrImagePull", "2026-11-21T07:00:01Z"),
+        event("Failed", "Error: ImagePullBackOff", "2026-11-21T07:00:02Z"),
         event("FailedScheduling", "0/3 nodes are available", "2026-11-21T07:00:02Z"),
     ]
     [problem] = said(container(waiting={"reason": "ImagePullBackOff", "message": "Back-off pulling image"}), events=events)
