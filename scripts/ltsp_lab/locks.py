@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import typing as t
 
-from ltsp_lab.messages import LabError
+from ltsp_lab.messages import LabError, say
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -17,11 +17,16 @@ if t.TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def waiting_lock(path: pathlib.Path) -> Iterator[None]:
-    """Hold the lock `path`; waits until others have left it."""
+def waiting_lock(path: pathlib.Path, message: str = "") -> Iterator[None]:
+    """Hold the lock `path`; waits until others have left it, and says `message` if it has to wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if message:
+                say(message)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -39,7 +39,7 @@ def kubernetes_programs(settings: Settings) -> pathlib.Path:
     """Get the programs that are not in the cache; returns their directory."""
     programs = settings.cache / f"kubernetes-{settings.kubernetes}/bin"
     if _absent(programs):
-        with waiting_lock(settings.cache / "kubernetes.lock"):
+        with waiting_lock(settings.cache / "kubernetes.lock", "Waiting for Kubernetes' programs, which another command gets"):
             absent = _absent(programs)
             if absent:
                 _get(settings, absent, programs)

@@ -25,16 +25,17 @@ def plan(choice: Choice, settings: Settings, processes: Processes) -> list[Leg]:
     """The legs, with what runs beside them."""
     reason = why_no_machines(os.geteuid())
     reasons = dict.fromkeys(("integration", "e2e", "boots"), reason)
-    # They take minutes where no release is to be had, and the legs before e2e leave a processor half idle.
-    early = "e2e" in choice.legs and len(choice.legs) > 1 and not reason
-    programs = processes.start(["nice", "-n", "19", *module("ltsp_lab.programs")], settings.cache / "kubernetes.log") if early else None
+    # The longest leg, which leaves half of the processors idle.
+    longest = "e2e" if "e2e" in choice.legs and not reason else "integration"
+    # They take minutes where no release is to be had. The lab of e2e waits for them.
+    if longest == "e2e" and len(choice.legs) > 1:
+        processes.start(module("ltsp_lab.programs"), settings.cache / "kubernetes.log")
     return [
         Leg(
             name,
             module("ltsp_tests.leg", name, choice.name),
             reason=reasons.get(name, ""),
-            beside="integration" if name == "sanity" else "",
-            awaits=programs if name == "e2e" else None,
+            beside=longest if name in ("sanity", "integration") and name != longest else "",
         )
         for name in choice.legs
     ]

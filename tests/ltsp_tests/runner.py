@@ -29,8 +29,6 @@ class Leg:
     """Why it cannot run here, if so."""
     beside: str = ""
     """The leg at whose side it runs, when that runs, too."""
-    awaits: Process | None = None
-    """What must have ended before it begins."""
 
 
 class Run:
@@ -66,9 +64,6 @@ class Run:
         return self._processes.start(leg.command, self._cache / f"{leg.name}.log")
 
     def _run_alone(self, leg: Leg) -> None:
-        if leg.awaits and not leg.awaits.has_ended():
-            say(f"--- waits for what has been made since the start: {leg.awaits.log}")
-            leg.awaits.wait()
         begin = time.time()
         process = self._start(leg)
         status = self._processes.follow(process)

@@ -70,6 +70,15 @@ def test_a_machine_is_on_once(farm: Power, machines: Machines, commands: Command
     assert os.getsid(process) == process
 
 
+def test_a_machine_with_firmware_comes_before_what_runs_beside_it(farm: Power, machines: Machines, node: Machine) -> None:
+    process = machines.switch_on(node)
+    # Only root may prefer a process, and only some kernels have autogroups.
+    preferred = os.getpriority(os.PRIO_PROCESS, 0) if os.geteuid() else -10
+    assert os.getpriority(os.PRIO_PROCESS, process) == preferred
+    group = pathlib.Path(f"/proc/{process}/autogroup")
+    assert os.geteuid() or not group.exists() or group.read_text(encoding="ascii").endswith(" nice -10\n")
+
+
 def test_its_cards_are_on_the_bridge(farm: Power, machines: Machines, commands: Commands, node: Machine) -> None:
     farm.on(dataclasses.replace(node, macs=("52:54:00:77:00:01", "52:54:00:77:01:01")))
     assert commands.calls("ip") == [
