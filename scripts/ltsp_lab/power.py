@@ -124,7 +124,7 @@ class Power:
 
 
 def _prefer(pid: int) -> None:
-    """Let a machine come before the builds beside it: its system and its boot server have time limits. Kernels with autogroups weigh sessions, not processes."""
+    """Let a machine come before the builds beside it, because its system has time limits. Kernels with autogroups weigh sessions, not processes."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _PRIORITY)
         pathlib.Path(f"/proc/{pid}/autogroup").write_text(str(_PRIORITY), encoding="ascii")
