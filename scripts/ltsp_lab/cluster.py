@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 
 from ltsp_lab.remote import Remote, RemoteError, patiently
@@ -52,7 +53,9 @@ class Cluster:
 
     def ready(self, node: Remote, seconds: float = 300) -> Object:
         """The Node of a machine, once pods may run on it in the boot that the machine is in."""
-        boot = node.boot()
+        limit = time.monotonic() + seconds
+        # A machine that starts its pods may not answer for a while.
+        boot = patiently(node.boot, seconds)
 
         def described() -> Object:
             found = self.get(f"node {node.name}")
@@ -60,4 +63,4 @@ class Cluster:
                 raise RemoteError(f"{node.name}: {reason}")
             return found
 
-        return patiently(described, seconds)
+        return patiently(described, limit - time.monotonic())

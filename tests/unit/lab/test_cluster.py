@@ -80,3 +80,12 @@ def test_a_machine_is_waited_for_until_it_is_ready(control_plane: Cluster, comma
     answers(described(boot="before"))
     with pytest.raises(RemoteError, match=r"^node1: it has not joined in this boot$"):
         control_plane.ready(node, 0)
+
+
+def test_a_machine_that_does_not_answer_for_a_moment_is_waited_for(control_plane: Cluster, commands: Commands, tmp_path: pathlib.Path) -> None:
+    tired = f"[ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; echo 'Connection timed out during banner exchange' >&2; exit 255; }}"
+    commands.add("ssh", f"case $* in *kubectl*) echo '{json.dumps(described())}' ;; *) {tired}; echo {BOOT} ;; esac")
+    assert control_plane.ready(Remote(tmp_path, "node1"))["metadata"]["name"] == "node1"
+    with pytest.raises(RemoteError, match="banner exchange"):
+        (tmp_path / "asked").unlink()
+        control_plane.ready(Remote(tmp_path, "node1"), 0)
