@@ -29,7 +29,7 @@ EXAMPLES = r"""
       image: registry.example.org/ltsp@sha256:9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d9f2b1c0d
       servers: {ltsp: 10.9.0.2}
       subnets: [10.9.0.0/16]
-      ports: {http: 80, nbd: 10809}
+      ports: {http: 80}
       replicas: 1
       node_selector: {}
       affinity: {}

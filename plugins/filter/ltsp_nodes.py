@@ -24,7 +24,8 @@ description:
   - "C(ltsp_node_image_version): version of the image that the node stays on. By default it follows the current one."
   - "C(ltsp_node_server): inventory name of the node's boot server. By default nodes are spread over all boot servers,
     and a server that comes or goes moves no node but its own."
-  - "C(ltsp_node_transports): transports V(http) and V(nbd) in the order in which they are tried. Default is both, in this order."
+  - "C(ltsp_node_transports): transports in the order in which they are tried. O(serverfarm.ltsp.ltsp_boot_nodes#module:nodes[].transports) has their names
+    and the default."
   - "C(ltsp_node_ram): whether the image is copied to memory before it is used. Default is V(true)."
   - "C(ltsp_node_overlay): size of the writable layer in memory, in percent or as in V(2G). Default is V(50%)."
   - "C(ltsp_node_kernel_args): further arguments of the kernel. Only characters that every boot loader can hand over,
@@ -73,7 +74,7 @@ EXAMPLES = r"""
 #   image_version: null
 #   server: ltsp-1
 #   server_address: 10.77.0.1
-#   transports: [http, nbd]
+#   transports: [http]
 #   ram: true
 #   overlay: 50%
 #   kernel_args: ["console=ttyS0,115200n8"]

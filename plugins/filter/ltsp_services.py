@@ -29,7 +29,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The daemons, each with C(name), C(port), C(exposed_port) as in a container image, C(packages) for a machine with systemd, and C(container_packages).
+    - The daemons, each with C(name), C(is_transport), the C(variable) of its port, C(port), C(exposed_port) as in a container image, C(packages) for a machine
+      with systemd, C(container_packages), and C(container_exclude) with the patterns of the files of these that a container image leaves out.
   type: list
   elements: dict
 """

@@ -37,14 +37,25 @@ DEFAULT_TRANSPORTS = ("http", "nbd")
 
 
 def port_options() -> dict[str, dict[str, t.Any]]:
-    """Return the module options for ports. Only the default transports have a default port, so that a server offers no other one unasked."""
-    return {_option(name): {"type": "int", **({"default": row.port} if name in DEFAULT_TRANSPORTS else {})} for name, row in TRANSPORTS.items()}
+    """Return the options of the module option `ports`. Only the default transports have a default port, so that a server offers no other one unasked."""
+    return {name: {"type": "int", **({"default": row.port} if name in DEFAULT_TRANSPORTS else {})} for name, row in TRANSPORTS.items()}
 
 
-def offered_ports(options: Mapping[str, t.Any]) -> dict[str, int]:
-    """Return the transports that a boot server offers, each with its port: those with a port in `options`."""
-    return {name: options[_option(name)] for name in TRANSPORTS if options.get(_option(name)) is not None}
+def former_port_options() -> dict[str, dict[str, t.Any]]:
+    """Return the module options that ports had before there was `ports`."""
+    return {_former_option(name): {"type": "int", "removed_in_version": "0.5.0", "removed_from_collection": "serverfarm.ltsp"} for name in DEFAULT_TRANSPORTS}
 
 
-def _option(name: str) -> str:
+def given_ports(options: Mapping[str, t.Any]) -> dict[str, int | None]:
+    """Return the ports in module options. A former option is stronger than `ports`, which has defaults."""
+    former = {name: options.get(_former_option(name)) for name in DEFAULT_TRANSPORTS}
+    return {**options["ports"], **{name: port for name, port in former.items() if port is not None}}
+
+
+def offered_ports(ports: Mapping[str, int | None]) -> dict[str, int]:
+    """Return the transports that a boot server offers, each with its port: those with a port in `ports`, which may have other daemons too."""
+    return {name: port for name in TRANSPORTS if (port := ports.get(name)) is not None}
+
+
+def _former_option(name: str) -> str:
     return f"{name}_port"

@@ -70,8 +70,8 @@ options:
         It needs O(purge=true) and goes without O(nodes). LTSP hands it out after the command C(ltsp initrd).
       - "These parameters have a counterpart there: C(FSTAB_*), C(HOSTS_*), C(DNS_SERVER), C(SEARCH_DOMAIN), C(SERVER), C(CUPS_SERVER), C(HOSTNAME) and
         C(KEEP_SYSTEM_SERVICES) are the same; C(CRONTAB_*) gets the user root; C(PREINIT_*) becomes C(POST_INIT_*), which runs before systemd, too;
-        C(RM_SYSTEM_SERVICES) becomes C(MASK_SYSTEM_SERVICES), where a name without suffix means the service only; C(LTSP_NBD_TO_RAM) becomes
-        C(IMAGE_TO_RAM) and C(USE_LOCAL_SWAP) becomes C(LOCAL_SWAP), with 1 or 0."
+        C(RM_SYSTEM_SERVICES) becomes C(MASK_SYSTEM_SERVICES), where a name without suffix means the service only; C(USE_LOCAL_SWAP) becomes C(LOCAL_SWAP)
+        and the parameter for a copy of the image in RAM (see docs/runtime.md) becomes C(IMAGE_TO_RAM), with 1 or 0."
       - All others are refused, unless O(own_parameters) names them. Then they are written as they are, so that parameters which only the LTSP of today
         knows can be given. C(RCFILE_*) is refused in any case. Its nearest counterpart, C(POST_INIT_*), runs before systemd and the network.
       - C([default]) becomes C([clients]). C(LIKE) and globs of exact names are resolved into the sections, because C(INCLUDE) knows a different order.

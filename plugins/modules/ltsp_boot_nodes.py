@@ -111,16 +111,30 @@ options:
         type: list
         elements: str
         default: []
+  ports:
+    description:
+      - TCP ports of the boot servers by transport.
+    type: dict
+    version_added: 0.4.0
+    suboptions:
+      http:
+        description:
+          - Port of the web servers. GRUB before 2.12 knows port 80 only and falls back to TFTP.
+        type: int
+        default: 80
+      nbd:
+        description:
+          - Port of the NBD servers.
+        type: int
+        default: 10809
   http_port:
     description:
-      - TCP port of the boot servers' web servers. GRUB before 2.12 knows port 80 only and falls back to TFTP.
+      - Former name of O(ports.http), which is read until 0.5.0.
     type: int
-    default: 80
   nbd_port:
     description:
-      - TCP port of the boot servers' NBD servers.
+      - Former name of O(ports.nbd), which is read until 0.5.0.
     type: int
-    default: 10809
   images:
     description:
       - The images of this boot server, as M(serverfarm.ltsp.squashfs_image_info) returns them.
@@ -211,7 +225,14 @@ from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, suffixes
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._module import Result, Task, difference, run_module
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.files import DirectoryChange, FilesError, apply_directory, plan_directory
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS, TRANSPORTS, offered_ports, port_options
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import (
+    DEFAULT_TRANSPORTS,
+    TRANSPORTS,
+    former_port_options,
+    given_ports,
+    offered_ports,
+    port_options,
+)
 
 SHOWN_FILES = 20
 
@@ -234,7 +255,7 @@ def run(task: Task) -> Result:
         missing = missing_images(nodes, default, parameters["images"], parameters["server"])
         if missing:
             raise BootError("; ".join(missing))
-    files = boot_files(nodes, default, offered_ports(parameters))
+    files = boot_files(nodes, default, offered_ports(given_ports(parameters)))
     plan = plan_directory(path, files, suffixes())
     if not task.check_mode:
         if not os.path.isdir(path):
@@ -266,7 +287,8 @@ def argument_spec() -> dict[str, t.Any]:
         "path": {"type": "path", "required": True},
         "nodes": {"type": "list", "elements": "dict", "required": True, "options": {**machine, **boot}},
         "default": {"type": "dict", "options": {**boot, "server_address": {"type": "str"}}},
-        **port_options(),
+        "ports": {"type": "dict", "options": port_options(), "apply_defaults": True},
+        **former_port_options(),
         "images": {"type": "list", "elements": "dict"},
         "server": {"type": "str"},
     }

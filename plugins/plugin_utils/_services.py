@@ -27,6 +27,8 @@ class Service(t.NamedTuple):
     container_packages: tuple[str, ...]
     # Its probes in a pod, by name and port.
     probe: Probe
+    # The patterns of those files of its packages that a container image leaves out.
+    container_exclude: tuple[str, ...] = ()
     # The variable with its port. The port is fixed without one.
     variable: str = ""
     # Whether it reads the files of nodes, which a pod has in a volume.
@@ -36,13 +38,16 @@ class Service(t.NamedTuple):
 
 
 class Described(t.TypedDict):
-    """A daemon as roles read it; `exposed_port` is written as in a container image."""
+    """A daemon as roles read it; `exposed_port` is written as in a container image. Nodes get their root from a transport."""
 
     name: str
+    is_transport: bool
+    variable: str
     port: t.Any
     exposed_port: str
     packages: list[str]
     container_packages: list[str]
+    container_exclude: list[str]
 
 
 def _bound(_name: str, port: int) -> dict[str, t.Any]:
@@ -76,6 +81,7 @@ _ROWS = (
         packages=("nbd-server",),
         container_packages=("nbd-server",),
         probe=_open,
+        container_exclude=("etc/nbd-server/*",),
         variable="ltsp_server_nbd_port",
         reads_nodes=False,
         drain=f"while {_CONNECTED}; do sleep 1; done",
@@ -93,8 +99,11 @@ def describe_services(variables: Mapping[str, t.Any]) -> list[Described]:
 def _describe(service: Service, port: t.Any) -> Described:
     return Described(
         name=service.name,
+        is_transport=service.name in TRANSPORTS,
+        variable=service.variable,
         port=port,
         exposed_port=f"{port}/{service.protocol.lower()}",
         packages=list(service.packages),
         container_packages=list(service.container_packages),
+        container_exclude=list(service.container_exclude),
     )

@@ -149,5 +149,5 @@ def _check_transports(description: Description) -> None:
             raise BootError(f"{description.label}: {name!r} is not a transport: use {' or '.join(TRANSPORTS)}")
         if name not in description.ports:
             raise BootError(
-                f"{description.label}: the boot servers do not offer the transport {name}: use {' or '.join(description.ports)}, or set {name}_port"
+                f"{description.label}: the boot servers do not offer the transport {name}: use {' or '.join(description.ports)}, or set ports.{name}"
             )

@@ -52,7 +52,7 @@ def config_maps(
     common_sections = _document(sections)
     own_sections = [{"name": node["name"], "parameters": node["lts_conf"]} for node in nodes if node["lts_conf"]]
     document = _document([*sections, *own_sections])
-    boot = boot_files(nodes, default, offered_ports({f"{name}_port": port for name, port in settings.ports.items()}))
+    boot = boot_files(nodes, default, offered_ports(settings.ports))
     resolved = resolved_files(document, [{"hostname": node["name"], "ip": node["ip"], "macs": node["macs"]} for node in nodes])
     common = {name: boot.pop(name).decode() for name in sorted(boot) if name.startswith(f"{DEFAULT}.")}
     common.update(files or {}, **{"lts.conf": common_sections.text()})

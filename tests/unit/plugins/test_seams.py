@@ -13,7 +13,6 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.serverfarm.ltsp.plugins.filter import ltsp_nodes
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, suffixes, update_version_files
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.loader import BootFile, Loader
@@ -22,6 +21,7 @@ from ansible_collections.serverfarm.ltsp.plugins.module_utils._store.versions im
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS, TRANSPORTS, Transport, offered_ports, port_options
 from ansible_collections.serverfarm.ltsp.plugins.modules import ltsp_boot_nodes, ltsp_boot_versions
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._nodes import describe_nodes
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._services import SERVICES
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._variables import InventoryError
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -49,22 +49,19 @@ def transport_gaps() -> list[str]:
     options = yaml.safe_load(ltsp_boot_nodes.DOCUMENTATION)["options"]
     transports = {place: options[place]["suboptions"]["transports"] for place in ("nodes", "default")}
     ram = " ".join(options["nodes"]["suboptions"]["ram"]["description"].split())
-    [of_filter] = [line for line in yaml.safe_load(ltsp_nodes.DOCUMENTATION)["description"] if "ltsp_node_transports" in line]
     role = yaml.safe_load((ROOT / "roles/ltsp_server/meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
-    writers = {name: (ROOT / f"roles/ltsp_server/tasks/{name}.yml").read_text(encoding="utf-8") for name in ("nodes", "content")}
     runtime = sorted(path.stem for path in (ROOT / "roles/ltsp_image/files/runtime/usr/lib/ltsp/transports").glob("*.sh"))
-    ports = {name: {key: option[key] for key in ("type", "default") if key in option} for name, option in options.items() if name.endswith("_port")}
+    ports = {name: {key: option[key] for key in ("type", "default") if key in option} for name, option in options["ports"]["suboptions"].items()}
     gaps = {
         **{f"choices of {place}": documented["choices"] == list(TRANSPORTS) for place, documented in transports.items()},
         **{f"defaults of {place}": documented["default"] == list(DEFAULT_TRANSPORTS) for place, documented in transports.items()},
         "the ports of the module": ports == port_options(),
         "the documentation of ram": re.findall(r"V\((\w+)\)", ram) == [name for name, row in TRANSPORTS.items() if row.always_in_ram],
-        "the filter ltsp_nodes": re.findall(r"V\((\w+)\)", of_filter) == list(TRANSPORTS),
         "the runtime": runtime == sorted(TRANSPORTS),
     }
     for name in TRANSPORTS:
-        gaps.update({f"ltsp_server_{name}_port of {entry}": f"ltsp_server_{name}_port" in role[entry]["options"] for entry in ("main", "content")})
-        gaps.update({f"{name}_port in {tasks}.yml": f'{name}_port: "{{{{ ltsp_server_{name}_port }}}}"' in text for tasks, text in writers.items()})
+        gaps[f"the daemon of {name}"] = name in SERVICES
+        gaps[f"ltsp_server_{name}_port"] = f"ltsp_server_{name}_port" in role["main"]["options"]
     return [place for place, agrees in gaps.items() if not agrees]
 
 
@@ -100,7 +97,7 @@ def test_a_new_transport_is_a_choice_and_no_default() -> None:
     for place in ("nodes", "default"):
         transports = specification[place]["options"]["transports"]
         assert (transports["choices"], transports["default"]) == (["http", "nbd", "pigeon"], ["http", "nbd"])
-    assert specification["pigeon_port"] == {"type": "int"}
+    assert specification["ports"]["options"]["pigeon"] == {"type": "int"}
     assert describe_nodes(HOSTVARS, ["node1"], ["ltsp-1"])[0]["transports"] == ["http", "nbd"]
 
 
@@ -116,16 +113,16 @@ def test_the_inventory_may_name_a_new_transport() -> None:
 @pytest.mark.usefixtures("carrier")
 def test_a_new_transport_is_rendered_where_a_server_offers_it() -> None:
     node = {**MACHINE, "transports": ["pigeon", "http"]}
-    with pytest.raises(BootError, match="node1: the boot servers do not offer the transport pigeon: use http or nbd, or set pigeon_port"):
-        boot_files([node], None, offered_ports({"http_port": 80, "nbd_port": 10809, "pigeon_port": None}))
-    files = boot_files([node], None, offered_ports({"http_port": 80, "nbd_port": 10809, "pigeon_port": 1150}))
+    with pytest.raises(BootError, match=r"node1: the boot servers do not offer the transport pigeon: use http or nbd, or set ports\.pigeon"):
+        boot_files([node], None, offered_ports({"http": 80, "nbd": 10809, "pigeon": None}))
+    files = boot_files([node], None, offered_ports({"http": 80, "nbd": 10809, "pigeon": 1150}))
     assert b"ltsp.root=pigeon://10.77.0.1:1150/${ltsp_export}/x,http://10.77.0.1${ltsp_squashfs} " in files["52-54-00-77-00-01.cfg"]
     assert json.loads(files["52-54-00-77-00-01.json"])["pigeon_port"] == 1150
 
 
 @pytest.mark.usefixtures("carrier")
 def test_a_new_transport_changes_no_file_of_the_others() -> None:
-    ports = {"http_port": 80, "nbd_port": 10809}
+    ports = {"http": 80, "nbd": 10809}
     with_it = boot_files([MACHINE], None, offered_ports(ports))
     del TRANSPORTS["pigeon"]
     assert with_it == boot_files([MACHINE], None, offered_ports(ports))
@@ -138,11 +135,19 @@ def test_a_new_transport_is_missed_where_it_is_not_documented() -> None:
         "choices of default",
         "the ports of the module",
         "the documentation of ram",
-        "the filter ltsp_nodes",
         "the runtime",
-        *(f"ltsp_server_pigeon_port of {entry}" for entry in ("main", "content")),
-        *(f"pigeon_port in {tasks}.yml" for tasks in ("nodes", "content")),
+        "the daemon of pigeon",
+        "ltsp_server_pigeon_port",
     ]
+
+
+@pytest.mark.parametrize(("word", "most"), [("nbd", 14)])
+def test_few_files_know_a_transport(word: str, most: int) -> None:
+    """The files that know a transport are its row, its daemon's, those of its own, and those with a word of LTSP or of the documentation."""
+    paths = [path for place in ("playbooks", "plugins", "roles") for path in (ROOT / place).rglob("*") if path.is_file()]
+    sources = [path for path in paths if path.suffix != ".pyc" and path.name not in ("README.md", "argument_specs.yml")]
+    knowing = sorted(str(path.relative_to(ROOT)) for path in sources if word.encode() in path.read_bytes().lower())
+    assert 0 < len(knowing) <= most, knowing
 
 
 # --- a boot loader
@@ -177,12 +182,12 @@ def test_a_version_of_release_0_3_0_gets_the_file_of_a_new_loader(tmp_path: path
     (directory / "manifest.json").write_text(json.dumps(MANIFEST), encoding="utf-8")
     del LOADERS["crank"]
     update_version_files(image, dry=False)
-    before = (directory / "boot.cfg").stat()
+    before = (directory / "boot.cfg").stat().st_ctime_ns
 
     LOADERS["crank"] = Loader(".crank", lambda _description: "", "boot.crank", lambda version: f"load {version.kernel}\n", ())
     assert update_version_files(image, dry=False) == [str(directory / "boot.crank")]
     assert (directory / "boot.crank").read_text(encoding="utf-8") == f"load /images/node/{MANIFEST['version']}/vmlinuz\n"
-    assert (directory / "boot.cfg").stat() == before
+    assert (directory / "boot.cfg").stat().st_ctime_ns == before
     assert image.manifest(MANIFEST["version"]) == MANIFEST
 
 

@@ -35,7 +35,7 @@ class Container:
         self.root = root
         # Their shell is the one under test, also when the entry point calls itself.
         for name in ("ltsp-serve", "nbd-client"):
-            text = (FILES / name).read_text(encoding="utf-8").replace("#!/bin/sh", f"#!{shutil.which('env')} -S {' '.join(shell)}", 1)
+            text = (FILES / "programs" / name).read_text(encoding="utf-8").replace("#!/bin/sh", f"#!{shutil.which('env')} -S {' '.join(shell)}", 1)
             (root / name).write_text(text, encoding="utf-8")
             (root / name).chmod(0o755)
         self.services = shutil.copytree(FILES / "services", root / "usr/lib/ltsp/services")

@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 import yaml
+from playbook import run_playbook
 
 ROLE = pathlib.Path(__file__).parents[3] / "roles" / "ltsp_image"
 RUNTIME = ROLE / "files" / "runtime"
@@ -89,10 +90,22 @@ def test_prerequisites_are_said_without_work(image: t.Any) -> None:
     assert not (image.root / "initramfs/modules").exists()
 
 
-def test_the_images_of_the_role_have_the_packages(node: t.Any) -> None:
-    packages = node.run("ltsp_requirements packages", "root").stdout.split()
-    assert packages
-    assert set(packages) <= set(yaml.safe_load((ROLE / "defaults/main.yml").read_text())["ltsp_image_base_packages"])
+@pytest.mark.parametrize("declared", ["''", "test-utils", "'test-utils libtest++1'", '"test-utils libtest++1"'])
+def test_the_images_of_the_role_have_the_packages_that_the_hook_names(node: t.Any, tmp_path: pathlib.Path, declared: str) -> None:
+    node.add_transport("test", f"ltsp_test_programs='' ltsp_test_modules='' ltsp_test_packages={declared}\nltsp_test_attach() {{ :; }}\n")
+    named = node.run("ltsp_requirements packages", "root").stdout.split()
+    assert named
+    (tmp_path / "files/runtime/usr/lib").mkdir(parents=True)
+    (tmp_path / "files/runtime/usr/lib/ltsp").symlink_to(node.library)
+    play = {
+        "vars_files": [str(ROLE / "vars/main.yml")],
+        "vars": {"role_path": str(tmp_path)},
+        "tasks": [{"ansible.builtin.debug": {"msg": "packages={{ __ltsp_image_base_inputs.packages | join(' ') }}"}}],
+    }
+    # The operator's list may have some of them.
+    variables = {**yaml.safe_load((ROLE / "defaults/main.yml").read_text()), "ltsp_farm_store": "/srv/ltsp", "ltsp_image_base_packages": ["less", named[0]]}
+    done = run_playbook(tmp_path, [play], {"builder": variables})
+    assert f'"packages={" ".join(sorted({"less", *named}))}"' in done.output, done.output
 
 
 @pytest.mark.parametrize("name", TRANSPORTS)

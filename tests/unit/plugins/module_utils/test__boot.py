@@ -155,7 +155,7 @@ def test_transports_that_cannot_be_are_refused(changes: dict[str, t.Any], messag
 
 
 def test_a_transport_that_the_boot_servers_do_not_offer_is_refused() -> None:
-    with pytest.raises(BootError, match="node1: the boot servers do not offer the transport nbd: use http, or set nbd_port"):
+    with pytest.raises(BootError, match=r"node1: the boot servers do not offer the transport nbd: use http, or set ports\.nbd"):
         boot_files([node()], None, {"http": 80})
     with pytest.raises(BootError, match="unknown machines: the boot servers do not offer the transport nbd"):
         boot_files([], default(), {"http": 80})

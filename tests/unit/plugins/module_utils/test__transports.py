@@ -4,7 +4,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import DEFAULT_TRANSPORTS, TRANSPORTS, offered_ports, port_options
+from ansible_collections.serverfarm.ltsp.plugins.module_utils._transports import (
+    DEFAULT_TRANSPORTS,
+    TRANSPORTS,
+    former_port_options,
+    given_ports,
+    offered_ports,
+    port_options,
+)
+from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import REMOVAL
 
 
 def test_locators() -> None:
@@ -24,6 +32,12 @@ def test_the_defaults_of_a_node_are_known_transports() -> None:
 
 
 def test_a_server_offers_the_transports_that_have_a_port() -> None:
-    assert port_options() == {"http_port": {"type": "int", "default": 80}, "nbd_port": {"type": "int", "default": 10809}}
-    assert offered_ports({"http_port": 8080, "nbd_port": 10809, "path": "/x"}) == {"http": 8080, "nbd": 10809}
-    assert offered_ports({"http_port": 80, "nbd_port": None}) == {"http": 80}
+    assert port_options() == {"http": {"type": "int", "default": 80}, "nbd": {"type": "int", "default": 10809}}
+    assert offered_ports({"http": 8080, "nbd": 10809, "tftp": 69}) == {"http": 8080, "nbd": 10809}
+    assert offered_ports({"http": 80, "nbd": None}) == {"http": 80}
+
+
+def test_former_options_are_read_until_they_are_removed() -> None:
+    assert list(former_port_options()) == ["http_port", "nbd_port"]
+    assert {option["removed_in_version"] for option in former_port_options().values()} == {REMOVAL}
+    assert given_ports({"ports": {"http": 80, "nbd": 10809}, "http_port": 8080, "nbd_port": None}) == {"http": 8080, "nbd": 10809}

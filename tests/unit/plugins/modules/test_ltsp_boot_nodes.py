@@ -110,6 +110,18 @@ def test_what_is_refused_leaves_everything_as_it_was(directory: pathlib.Path) ->
 
 
 def test_values_that_came_as_text_are_what_they_mean(directory: pathlib.Path) -> None:
-    run(directory, [{**NODE, "ram": "no", "transports": "nbd,http"}], http_port="8080")
+    run(directory, [{**NODE, "ram": "no", "transports": "nbd,http"}], ports={"http": "8080"})
     description = json.loads((directory / FILES[1]).read_text(encoding="utf-8"))
     assert (description["ram"], description["transports"], description["http_port"]) == (False, ["nbd", "http"], 8080)
+    assert description["nbd_port"] == 10809
+
+
+def test_a_former_option_sets_its_port_with_a_warning(directory: pathlib.Path) -> None:
+    result = run(directory, [NODE], nbd_port=10810)
+    assert "nbd_port" in json.dumps(result["deprecations"])
+    description = json.loads((directory / FILES[1]).read_text(encoding="utf-8"))
+    assert (description["http_port"], description["nbd_port"]) == (80, 10810)
+
+
+def test_a_port_of_an_unknown_transport_is_refused(directory: pathlib.Path) -> None:
+    assert "ports.tftp" in run(directory, [NODE], ports={"tftp": 69})["msg"]

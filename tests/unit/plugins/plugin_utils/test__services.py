@@ -36,6 +36,7 @@ def nfs(monkeypatch: pytest.MonkeyPatch) -> str:
         probe=probe,
         variable="ltsp_server_nfs_port",
         reads_nodes=False,
+        container_exclude=("etc/ganesha/*",),
         drain="wait-for {port:04X}",
     )
     monkeypatch.setitem(SERVICES, row.name, row)
@@ -81,10 +82,13 @@ def test_roles_read_a_row(nfs: str) -> None:
     services = ltsp_services.FilterModule().filters()["ltsp_services"]({"ltsp_server_nfs_port": "2050"})
     assert services[-1] == {
         "name": "nfs",
+        "is_transport": False,
+        "variable": "ltsp_server_nfs_port",
         "port": "2050",
         "exposed_port": "2050/tcp",
         "packages": ["nfs-kernel-server"],
         "container_packages": ["nfs-ganesha"],
+        "container_exclude": ["etc/ganesha/*"],
     }
 
 
