@@ -61,7 +61,7 @@ class Ansible:
     def playbook(self, *arguments: str) -> None:
         """Run ansible-playbook; raises LabError with its exit status when it fails."""
         say(f"+ ansible-playbook {shlex.join(arguments)}")
-        # An interrupted ssh that has had them leaves them non-blocking, and Ansible would not start.
+        # An interrupted ssh leaves the terminal non-blocking, and Ansible refuses to start on it.
         for descriptor in (1, 2):
             os.set_blocking(descriptor, True)
         status = run_to_end([self.venv / "bin/ansible-playbook", *arguments], environment=self.environment())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a console says of a boot: how far it is, and that it has stopped."""
+"""The stage of a boot, and its end, as its console shows them."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _process(files: Files) -> int | None:
         line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    # A zombie has no command line, and neither has, for a moment, a process whose program is replaced by the next one, as nsenter is.
+    # The command line is empty for a zombie, and for a moment during exec.
     known = f"{files.run}/{files.name}.".encode() in line if line else _runs_in(pid, pathlib.Path(f"/proc/{pid}/stat"))
     return pid if known else None
 

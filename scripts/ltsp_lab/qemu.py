@@ -43,12 +43,12 @@ def remembered(settings: Settings) -> str:
 
 
 def remember(settings: Settings, name: str) -> None:
-    """Note for the other machines of this lab what works."""
+    """Note the accelerator for the other machines of this lab."""
     _note(settings).write_text(name, encoding="utf-8")
 
 
 def kvm_opens(device: str = "/dev/kvm") -> bool:
-    """Whether KVM makes a machine, which does not say yet that it can run it."""
+    """Whether KVM creates a machine. Only its boot shows whether KVM can run it."""
     with contextlib.suppress(OSError):
         kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -61,7 +61,7 @@ def kvm_opens(device: str = "/dev/kvm") -> bool:
 
 
 def command(settings: Settings, machine: Machine, files: Files, acceleration: str) -> list[str]:
-    """The command line; makes what it names and the machine lacks."""
+    """The command line. Creates the files that it names, if they are missing."""
     return [
         "qemu-system-x86_64",
         *("-name", machine.name, "-machine", "q35,graphics=off"),
@@ -81,7 +81,7 @@ def _note(settings: Settings) -> pathlib.Path:
 
 
 def _cards(machine: Machine) -> list[str]:
-    # A BIOS has no network stack of its own: QEMU's card brings iPXE. OVMF has one, and it is the one to test.
+    # SeaBIOS boots with the iPXE ROM of QEMU's network card. OVMF has its own PXE, which is used without that ROM.
     rom = "" if machine.firmware is Firmware.BIOS else ",romfile="
     words = []
     for index, (mac, tap) in enumerate(zip(machine.macs, machine.taps), 1):

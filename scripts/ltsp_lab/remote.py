@@ -48,7 +48,7 @@ class Remote:
 
     def run(self, command: str, stdin: str = "", seconds: float = SECONDS) -> str:
         """What a command says there; raises RemoteError when it fails, and when it has not ended after `seconds`."""
-        # An emulated machine takes seconds to greet: a connection is kept for the next command.
+        # A new connection to an emulated machine takes seconds, so it is kept for the next command.
         kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", f"ControlPath={self.directory}/run/%n.ssh-lab"]
         ssh = ["ssh", "-F", f"{self.directory}/ssh_config", *kept, self.name, command]
         try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the environment decides: the name and the places of a lab, and the versions of what it is made with."""
+"""Settings from the environment: the name and the places of a lab, and the versions of its programs."""
 
 from __future__ import annotations
 
