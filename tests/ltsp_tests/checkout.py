@@ -19,7 +19,7 @@ def copy_checkout(root: pathlib.Path, parent: pathlib.Path) -> pathlib.Path:
     shutil.rmtree(copy, ignore_errors=True)
     for name in _files(root):
         source = root / name
-        # A file that was removed is in the index until that is committed.
+        # The index still lists files whose removal is not committed.
         if source.exists() or source.is_symlink():
             goal = copy / name
             goal.parent.mkdir(parents=True, exist_ok=True)
