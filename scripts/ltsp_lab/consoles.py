@@ -47,7 +47,7 @@ class Stop:
 
 
 def read(path: pathlib.Path, offset: int = 0) -> str:
-    """All that a console has shown from `offset` on, without control sequences; empty where there is none."""
+    """The text of a console from `offset` on, without control sequences; empty without a console."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -57,7 +57,7 @@ def read(path: pathlib.Path, offset: int = 0) -> str:
 
 
 def stage(text: str) -> str:
-    """How far a boot is."""
+    """The stage of a boot."""
     return next(name for name, pattern in STAGES if re.search(pattern, text))
 
 

@@ -36,7 +36,7 @@ class Power:
         return Files(self.settings.run, machine.name)
 
     def on(self, machine: Machine, acceleration: str = "") -> None:
-        """Switch it on, unless it is; QEMU runs it with `acceleration`, or with what works here."""
+        """Switch it on, unless it is. QEMU uses `acceleration`, or the accelerator that works here."""
         if self.is_on(machine):
             return
         files = self.files(machine)
@@ -91,7 +91,7 @@ class Power:
         return qmp.state(self.files(machine).qmp) or RUNNING
 
     def acceleration(self, machine: Machine) -> str:
-        """What it was switched on with; empty for user-mode Linux."""
+        """Its accelerator since it was switched on; empty for user-mode Linux."""
         return str(self.files(machine).read_record().get("acceleration", ""))
 
     def since(self, machine: Machine) -> float:

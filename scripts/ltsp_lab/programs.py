@@ -120,7 +120,7 @@ class _Go:
         return done.stdout
 
     def module(self, module: str, field: str) -> str:
-        """Download a module; returns a field of what Go says of it."""
+        """Download a module; returns a field of its description by Go."""
         done = self._run(["mod", "download", "-json", module])
         answer = json.loads(done.stdout or "{}")
         if done.returncode != 0:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command of QEMU for a machine, and what it runs guests with."""
+"""The command of QEMU for a machine, and its accelerator."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _KVM_GET_API_VERSION, _KVM_CREATE_VM = 0xAE00, 0xAE01
 
 
 def accelerator(settings: Settings) -> str:
-    """What the next machine is to run with: as the user says, as an earlier machine of this lab has shown, else KVM where it can be opened."""
+    """The accelerator of the next machine: the user's choice, else that of an earlier machine of this lab, else KVM where it opens."""
     return settings.accelerator or remembered(settings) or (KVM if kvm_opens() else EMULATION)
 
 
 def remembered(settings: Settings) -> str:
-    """What an earlier machine of this lab has shown to work, empty when none has."""
+    """The accelerator that worked for an earlier machine of this lab; empty without one."""
     with contextlib.suppress(FileNotFoundError):
         return _note(settings).read_text(encoding="utf-8")
     return ""

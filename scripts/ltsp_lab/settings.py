@@ -43,7 +43,7 @@ class Settings:
     ansible: str = ""
     """Requirement of pip for ansible-core; empty: the newest that the collection supports."""
     accelerator: str = ""
-    """What QEMU runs guests with, one of ACCELERATORS; empty: KVM where it works."""
+    """The accelerator of QEMU, one of ACCELERATORS; empty: KVM where it works."""
     uml: str = ""
     """An archive with user-mode Linux, for where Debian has none; empty: none."""
     root: pathlib.Path = ROOT

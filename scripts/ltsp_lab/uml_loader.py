@@ -46,7 +46,7 @@ Fetch = t.Callable[[str], bytes]
 
 
 class NothingToBoot(Exception):
-    """The boot server does not say what the machine boots, or does not give it."""
+    """The boot server has no description for the machine, or lacks a file of it."""
 
 
 class Missing(NothingToBoot):
@@ -66,7 +66,7 @@ def read(name: str, fetch: Fetch, variables: dict[str, str]) -> dict[str, str]:
 
 
 def describe(mac: str, fetch: Fetch) -> dict[str, str]:
-    """What a machine boots, by GRUB's variables; raises NothingToBoot."""
+    """The boot description of a machine as GRUB's variables; raises NothingToBoot."""
     dashes = mac.replace(":", "-")
     variables = {"ltsp_mac": dashes, "net_default_server": BUILDER_ADDRESS}
     try:

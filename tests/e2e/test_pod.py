@@ -65,7 +65,7 @@ def test_what_is_applied_can_be_written_to_files(second: Second, lab: pathlib.Pa
 
 
 def deployment(cluster: Cluster) -> tuple[int, list[str]]:
-    """What tells every change of the Deployment, and its pods."""
+    """The generation of the Deployment, and its pods: they show every change."""
     return cluster.get(f"{NAMESPACE} deployment ltsp-server")["metadata"]["generation"], [pod["metadata"]["uid"] for pod in pods(cluster)]
 
 

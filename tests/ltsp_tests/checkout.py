@@ -14,7 +14,7 @@ PLACE = "ansible_collections/serverfarm/ltsp"
 
 
 def copy_checkout(root: pathlib.Path, parent: pathlib.Path) -> pathlib.Path:
-    """Copy what git knows of `root`, or would add, to its place below `parent`; returns that place."""
+    """Copy the files of `root` that git tracks or would add to their place below `parent`; returns that place."""
     copy = parent / PLACE
     shutil.rmtree(copy, ignore_errors=True)
     for name in _files(root):

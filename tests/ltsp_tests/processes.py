@@ -29,7 +29,7 @@ def module(name: str, *arguments: str) -> list[str]:
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Run what a command is about; returns its exit status."""
+    """Run the action of a command, with its signals and errors handled; returns its exit status."""
     interrupt_on_signals()
     # Child processes have modules of their own, which PYTHONPATH must not hide.
     os.environ.pop("PYTHONPATH", None)

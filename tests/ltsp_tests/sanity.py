@@ -68,7 +68,7 @@ def run(settings: Settings, processes: Processes, _name: str) -> int:
 
 
 def check(processes: Processes, name: str, command: list[str], cache: pathlib.Path, directory: pathlib.Path, environment: Mapping[str, str]) -> bool:
-    """Run a check; what it says is of interest only when it fails."""
+    """Run a check, and show its output only when it fails."""
     log = cache / f"{name}.log"
     begin = time.monotonic()
     passed = processes.start(command, log, directory=directory, environment=environment).wait() == 0

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command scripts/lab: what it says before it touches anything, and what becomes of it when it is interrupted."""
+"""The command scripts/lab: its arguments and refusals, and its interruption."""
 
 from __future__ import annotations
 

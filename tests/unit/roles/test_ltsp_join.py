@@ -52,7 +52,7 @@ def credential(**values: t.Any) -> t.Any:
 
 
 class Api:
-    """Objects by path; what was asked for is remembered, and what shall fail fails."""
+    """A stand-in for the API: objects by path, a record of requests, and failures by request."""
 
     def __init__(self, **objects: t.Any) -> None:
         self.objects: dict[str, t.Any] = {"/version": {"gitVersion": "v1.36.3"}, **objects}
