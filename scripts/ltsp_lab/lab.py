@@ -139,7 +139,7 @@ class Farm:
         return [f"--inventory={self.settings.directory}/{name}" for name in names]
 
     def _stop_others(self, lab: Lab, variables: dict[str, t.Any]) -> None:
-        """Machines that are no longer wanted go. Nodes of a lab with another kind of boot server have the wrong image or the wrong server, and boot anew."""
+        """Remove unwanted machines. Switch nodes off when the kind of boot server changed: they have the wrong image or the wrong server."""
         same = all(self._former().get(key) == variables.get(key) for key in ("ltsp_lab_kubernetes_version", "ltsp_lab_registry"))
         for machine in self._known():
             if machine.name not in [wanted.name for wanted in (*lab.machines, *lab.nodes)]:

@@ -542,7 +542,7 @@ class Credentials:
                     log.error("%s", message)
                     logged = (message, begin)
                 pause = min(pause * 2, 5.0)
-            # A long list of requests is fetched with breaks.
+            # The pause is at least as long as the last round, so that a long list does not load the API server.
             time.sleep(max(pause, time.monotonic() - begin))
 
 
