@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Digests of files on the controller: what went into an image is known by them."""
+"""Digests of files on the controller. They tell whether the inputs of an image changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 
 
 def content_digest(path: str) -> str:
-    """Give the SHA-256 of a file, or of a directory: names, contents and what is executable, whoever owns it and however old it is."""
+    """Return the SHA-256 of a file, or of a directory: of names, contents and execute bits, and not of owners and time stamps."""
     if not os.path.isdir(path):
         return _file_digest(path)
     digest = hashlib.sha256()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The farm: which hosts do what, at which address nodes reach a boot server, and what a node is by default."""
+"""The farm: the duties of hosts, the addresses of boot servers, and the defaults of a node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVER_ADDRESS = ("ltsp_server_address", "ansible_host")
 """The variables that give the address of a boot server, the first that is set."""
 
 NODE_DEFAULTS: Mapping[str, t.Any] = {"image": "node", "image_version": None, "transports": DEFAULT_TRANSPORTS, "ram": True, "overlay": "50%"}
-"""What a node boots without variables of its own."""
+"""The defaults of a node."""
 
 
 def hosts_for(duty: str, groups: Groups) -> list[str]:

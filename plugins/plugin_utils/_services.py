@@ -51,7 +51,7 @@ class Described(t.TypedDict):
 
 
 def _bound(_name: str, port: int) -> dict[str, t.Any]:
-    """Kubernetes has no probe for UDP, and a program in the container is expensive: it runs until the port is bound, which the daemon keeps from then on."""
+    """Return a startup probe that looks for the UDP port in /proc. Kubernetes has no probe for UDP, and a program for each later probe would be expensive."""
     command = ["grep", "-Eq", f"^ *[0-9]+: [0-9A-F]{{8}}:{port:04X} ", "/proc/net/udp"]
     return {"startupProbe": {"exec": {"command": command}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60}}
 

@@ -22,7 +22,7 @@ _FALSE = frozenset(("false", "no", "off", "0"))
 
 
 def text(value: t.Any, what: str) -> str:
-    """Return text without the blanks around it; YAML made something else of what was not quoted."""
+    """Return text without the blanks around it. YAML turns unquoted text such as 1.30 into other types, which are refused."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text: write the {what} in quotes")
     return str(value).strip()

@@ -103,7 +103,7 @@ def run(arguments: Sequence[str], settings: Settings) -> None:
 
 def main() -> int:
     """The command; returns its exit status."""
-    # A root shell need not have the directories of the system's own commands.
+    # The PATH of root may lack the sbin directories.
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

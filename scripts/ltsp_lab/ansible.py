@@ -35,7 +35,7 @@ KUBERNETES_CORE_PACKAGE = "ansible==11.13.0"
 
 @dataclasses.dataclass(frozen=True)
 class Ansible:
-    """What runs playbooks on this machine."""
+    """Ansible in a virtual environment of its own, with the collection."""
 
     settings: Settings
     venv: pathlib.Path
@@ -44,7 +44,7 @@ class Ansible:
 
     @classmethod
     def prepare(cls, settings: Settings) -> Ansible:
-        """Get what is not there yet."""
+        """Install the missing parts."""
         need_packages(settings, "python3-apt")
         venv = make_venv(settings, "ansible", settings.ansible or supported_ansible(settings.root), "scripts/ltsp_lab/requirements.txt")
         return cls(settings, venv, link_collection(settings), need_collections(settings, venv))
@@ -61,7 +61,7 @@ class Ansible:
     def playbook(self, *arguments: str) -> None:
         """Run ansible-playbook; raises LabError with its exit status when it fails."""
         say(f"+ ansible-playbook {shlex.join(arguments)}")
-        # An interrupted ssh that has had them leaves them non-blocking, and Ansible would not start.
+        # An interrupted ssh leaves the terminal non-blocking, and Ansible refuses to start on it.
         for descriptor in (1, 2):
             os.set_blocking(descriptor, True)
         status = run_to_end([self.venv / "bin/ansible-playbook", *arguments], environment=self.environment())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a console says of a boot: how far it is, and that it has stopped."""
+"""The stage of a boot, and its end, as its console shows them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Stop:
 
 
 def read(path: pathlib.Path, offset: int = 0) -> str:
-    """All that a console has shown from `offset` on, without control sequences; empty where there is none."""
+    """The text of a console from `offset` on, without control sequences; empty without a console."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -57,7 +57,7 @@ def read(path: pathlib.Path, offset: int = 0) -> str:
 
 
 def stage(text: str) -> str:
-    """How far a boot is."""
+    """The stage of a boot."""
     return next(name for name, pattern in STAGES if re.search(pattern, text))
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a lab consists of: machines with firmware, memory, cards and disks, and containers."""
+"""The parts of a lab: machines with firmware, memory, cards and disks, and containers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CONTROL_PLANE = "cp-1"
 KUBERNETES_MACHINE = "kube-1"
 REGISTRY = f"{NETWORK}.1:5000"
 SERVERS = ("systemd", "kubernetes")
-"""What runs the services of the boot server."""
+"""The ways to run the services of the boot server."""
 
 _SERIAL = "console=ttyS0,115200n8"
 _MACHINE_PACKAGES = ("conntrack", "containerd", "containernetworking-plugins", "ethtool", "iptables", "kmod", "mount", "nftables", "runc", "socat")
 
 
 class Firmware(enum.Enum):
-    """What starts a machine."""
+    """The firmware of a machine, or its substitute."""
 
     BIOS = "BIOS"
     UEFI = "UEFI"
@@ -136,6 +136,6 @@ def _node(index: int, *, fast: bool, kubernetes: bool) -> Machine:
 
 
 def _variables(node: Machine) -> dict[str, t.Any]:
-    """What the inventory says of a node beside its addresses."""
+    """The variables of a node in the inventory beside its addresses."""
     root = {"ltsp_node_transports": ["nbd"], "ltsp_node_ram": False} if node.number % 2 else {}
     return {**root, "ltsp_node_kernel_args": [] if node.firmware is Firmware.NONE else [_SERIAL]}

@@ -36,7 +36,7 @@ class Files:
 
     @property
     def log(self) -> pathlib.Path:
-        """What its process complains about."""
+        """The log of its process."""
         return self._file("log")
 
     @property
@@ -46,7 +46,7 @@ class Files:
 
     @property
     def console_log(self) -> pathlib.Path:
-        """All that its console has shown since it was switched on."""
+        """The output of its console since it was switched on."""
         return self._file("console.log")
 
     @property
@@ -55,12 +55,12 @@ class Files:
 
     @property
     def record(self) -> pathlib.Path:
-        """What the machine was switched on as."""
+        """The description with which the machine was switched on."""
         return self._file("json")
 
     @property
     def answer(self) -> pathlib.Path:
-        """How long it took to answer, and what it said, as JSON; not there as long as it has not answered since it was switched on."""
+        """Its first answer since it was switched on, and the seconds until then, as JSON. Missing before that answer."""
         return self._file("answer")
 
     @property
@@ -70,7 +70,7 @@ class Files:
 
     @property
     def initrd(self) -> pathlib.Path:
-        """What user-mode Linux is started with."""
+        """The initrd of user-mode Linux."""
         return self._file("initrd")
 
     def disks(self, count: int) -> list[pathlib.Path]:

@@ -46,7 +46,7 @@ class Farm:
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[Ansible]:
-        """What playbooks need, while no other command changes this lab."""
+        """Ansible for this lab, under a lock against other commands."""
         if os.geteuid() != 0:
             raise LabError("needs root, because it makes a network namespace and a container: run it with sudo")
         lock = self.settings.cache / f"lab-{self.settings.name}.lock"
@@ -139,7 +139,7 @@ class Farm:
         return [f"--inventory={self.settings.directory}/{name}" for name in names]
 
     def _stop_others(self, lab: Lab, variables: dict[str, t.Any]) -> None:
-        """Machines that are no longer wanted go. Nodes of a lab with another kind of boot server have the wrong image or the wrong server, and boot anew."""
+        """Remove unwanted machines. Switch nodes off when the kind of boot server changed: they have the wrong image or the wrong server."""
         same = all(self._former().get(key) == variables.get(key) for key in ("ltsp_lab_kubernetes_version", "ltsp_lab_registry"))
         for machine in self._known():
             if machine.name not in [wanted.name for wanted in (*lab.machines, *lab.nodes)]:
@@ -194,7 +194,7 @@ class Farm:
             return str(error)
 
     def _show(self, lab: Lab) -> None:
-        """The table of what booted, and what to do with it."""
+        """Show the table of the nodes, and commands to use them."""
         row = "{:<8} {:<9} {:<10} {:<7} {:<44} {}"
         say("\n" + row.format("NODE", "FIRMWARE", "TRANSPORT", "ROOT", "IMAGE", "SECONDS TO SSH"))
         for node in lab.nodes:

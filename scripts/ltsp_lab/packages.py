@@ -61,7 +61,7 @@ def unpacked_package(settings: Settings, name: str) -> pathlib.Path:
         try:
             with contextlib.suppress(subprocess.CalledProcessError):
                 return _unpacked(settings, name)
-            # The package lists are empty or outdated.
+            # A failure may come from empty or outdated package lists.
             _update()
             return _unpacked(settings, name)
         except subprocess.CalledProcessError as error:

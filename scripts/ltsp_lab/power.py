@@ -36,7 +36,7 @@ class Power:
         return Files(self.settings.run, machine.name)
 
     def on(self, machine: Machine, acceleration: str = "") -> None:
-        """Switch it on, unless it is; QEMU runs it with `acceleration`, or with what works here."""
+        """Switch it on, unless it is. QEMU uses `acceleration`, or the accelerator that works here."""
         if self.is_on(machine):
             return
         files = self.files(machine)
@@ -91,7 +91,7 @@ class Power:
         return qmp.state(self.files(machine).qmp) or RUNNING
 
     def acceleration(self, machine: Machine) -> str:
-        """What it was switched on with; empty for user-mode Linux."""
+        """Its accelerator since it was switched on; empty for user-mode Linux."""
         return str(self.files(machine).read_record().get("acceleration", ""))
 
     def since(self, machine: Machine) -> float:
@@ -137,7 +137,7 @@ def _process(files: Files) -> int | None:
         line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    # A zombie has no command line, and neither has, for a moment, a process whose program is replaced by the next one, as nsenter is.
+    # The command line is empty for a zombie, and for a moment during exec.
     known = f"{files.run}/{files.name}.".encode() in line if line else _runs_in(pid, pathlib.Path(f"/proc/{pid}/stat"))
     return pid if known else None
 

@@ -47,12 +47,12 @@ def kubernetes_programs(settings: Settings) -> pathlib.Path:
 
 
 def _absent(programs: pathlib.Path) -> list[str]:
-    """List what is missing: the cache may have some from a time when fewer were wanted."""
+    """List the missing programs. The cache may have a part of them from an older release of the lab."""
     return [name for name in PROGRAMS if not os.access(programs / name, os.X_OK)]
 
 
 def _get(settings: Settings, names: list[str], programs: pathlib.Path) -> None:
-    # An interrupted command leaves it, and the next one goes on with what Go has compiled.
+    # The directory of an interrupted run is used again, with the packages that Go has compiled.
     new = settings.cache / f"kubernetes-{settings.kubernetes}.new"
     (new / "bin").mkdir(parents=True, exist_ok=True)
     need_packages(settings, "ca-certificates")
@@ -120,7 +120,7 @@ class _Go:
         return done.stdout
 
     def module(self, module: str, field: str) -> str:
-        """Download a module; returns a field of what Go says of it."""
+        """Download a module; returns a field of its description by Go."""
         done = self._run(["mod", "download", "-json", module])
         answer = json.loads(done.stdout or "{}")
         if done.returncode != 0:
@@ -141,7 +141,7 @@ class _Go:
     def build(self, log: pathlib.Path, *arguments: str) -> bool:
         """Build; says from time to time how far it is. Everything that Go says is in `log`."""
         with log.open("wb") as output:
-            # A group of its own: its compilers are its children, and are to be ended with it.
+            # Go has a process group of its own, so that its compilers end with it.
             compiler = subprocess.Popen(
                 ["go", "build", *arguments],
                 cwd=self.directory,
@@ -170,7 +170,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def _complete(toolchain: pathlib.Path) -> None:
-    """Give a toolchain back what no module can have: execute bits, and other modules in it."""
+    """Restore the parts of a toolchain that a Go module cannot hold: execute bits, and nested modules."""
     for program in (*toolchain.glob("bin/*"), *toolchain.glob("pkg/tool/*/*")):
         program.chmod(0o755)
     for file in (toolchain / "src/_go.mod", toolchain / "src/cmd/_go.mod"):
@@ -194,7 +194,7 @@ def _build(settings: Settings, names: Iterable[str], new: pathlib.Path) -> None:
     version = settings.kubernetes
     go, mod = _module(version, new)
     go.run("mod", "init", "lab")
-    # The module has its staging modules in folders that do not come with it: their published versions stand in.
+    # The staging modules are not in the published module: their own published versions replace them.
     minor = version.removeprefix("1.")
     staging = re.findall(r"^\s*(k8s\.io/[a-z-]*) => \./staging/", mod, re.MULTILINE)
     go.run("mod", "edit", f"-require=k8s.io/kubernetes@v{version}", *(f"-replace={name}={name}@v0.{minor}" for name in staging))
@@ -212,7 +212,7 @@ def _module(version: str, new: pathlib.Path) -> tuple[_Go, str]:
     source = new / "src"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir()
-    # Gigabytes that are not needed again, unless the user keeps them; -modcacherw lets other users than root remove them.
+    # The caches are gigabytes and go with the build, unless the user has set their places. -modcacherw makes them removable.
     caches = {name: os.environ.get(name) or f"{new}/{folder}" for name, folder in (("GOCACHE", "go-build"), ("GOMODCACHE", "go-mod"))}
     flags = f"{os.environ.get('GOFLAGS', '')} -modcacherw"
     go = _Go(source, {**os.environ, **caches, "GOFLAGS": flags, "GOWORK": "off", "CGO_ENABLED": "0"})
@@ -222,7 +222,7 @@ def _module(version: str, new: pathlib.Path) -> tuple[_Go, str]:
 
 
 def main() -> int:
-    """Get the programs alone; an interruption and a termination end what works for it, too."""
+    """Get the programs only. SIGINT and SIGTERM end the child processes, too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         kubernetes_programs(Settings.read(os.environ))

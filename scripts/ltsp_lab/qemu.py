@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command of QEMU for a machine, and what it runs guests with."""
+"""The command of QEMU for a machine, and its accelerator."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ _KVM_GET_API_VERSION, _KVM_CREATE_VM = 0xAE00, 0xAE01
 
 
 def accelerator(settings: Settings) -> str:
-    """What the next machine is to run with: as the user says, as an earlier machine of this lab has shown, else KVM where it can be opened."""
+    """The accelerator of the next machine: the user's choice, else that of an earlier machine of this lab, else KVM where it opens."""
     return settings.accelerator or remembered(settings) or (KVM if kvm_opens() else EMULATION)
 
 
 def remembered(settings: Settings) -> str:
-    """What an earlier machine of this lab has shown to work, empty when none has."""
+    """The accelerator that worked for an earlier machine of this lab; empty without one."""
     with contextlib.suppress(FileNotFoundError):
         return _note(settings).read_text(encoding="utf-8")
     return ""
 
 
 def remember(settings: Settings, name: str) -> None:
-    """Note for the other machines of this lab what works."""
+    """Note the accelerator for the other machines of this lab."""
     _note(settings).write_text(name, encoding="utf-8")
 
 
 def kvm_opens(device: str = "/dev/kvm") -> bool:
-    """Whether KVM makes a machine, which does not say yet that it can run it."""
+    """Whether KVM creates a machine. Only its boot shows whether KVM can run it."""
     with contextlib.suppress(OSError):
         kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -61,7 +61,7 @@ def kvm_opens(device: str = "/dev/kvm") -> bool:
 
 
 def command(settings: Settings, machine: Machine, files: Files, acceleration: str) -> list[str]:
-    """The command line; makes what it names and the machine lacks."""
+    """The command line. Creates the files that it names, if they are missing."""
     return [
         "qemu-system-x86_64",
         *("-name", machine.name, "-machine", "q35,graphics=off"),
@@ -81,7 +81,7 @@ def _note(settings: Settings) -> pathlib.Path:
 
 
 def _cards(machine: Machine) -> list[str]:
-    # A BIOS has no network stack of its own: QEMU's card brings iPXE. OVMF has one, and it is the one to test.
+    # SeaBIOS boots with the iPXE ROM of QEMU's network card. OVMF has its own PXE, which is used without that ROM.
     rom = "" if machine.firmware is Firmware.BIOS else ",romfile="
     words = []
     for index, (mac, tap) in enumerate(zip(machine.macs, machine.taps), 1):

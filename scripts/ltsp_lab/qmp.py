@@ -20,7 +20,7 @@ class QmpError(Exception):
 
 
 def execute(path: pathlib.Path, command: str, seconds: float = SECONDS) -> t.Any:
-    """Give QEMU, which listens at the socket `path`, a command; returns what it answers and raises QmpError where it does not."""
+    """Send a command to QEMU at the socket `path`. Returns the answer; raises QmpError without one."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(seconds)

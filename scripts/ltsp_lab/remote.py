@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The machines of a lab as their users have them: by ssh, and by what their consoles show."""
+"""The machines of a lab, by ssh and by their consoles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RemoteError(LabError, AssertionError):
 
 
 def patiently(probe: t.Callable[[], T], seconds: float, every: float = 2) -> T:
-    """What `probe` returns as soon as it does not fail any longer."""
+    """Repeat `probe` until it succeeds; returns its result."""
     limit = time.monotonic() + seconds
     while True:
         try:
@@ -47,8 +47,8 @@ class Remote:
         self.name = name
 
     def run(self, command: str, stdin: str = "", seconds: float = SECONDS) -> str:
-        """What a command says there; raises RemoteError when it fails, and when it has not ended after `seconds`."""
-        # An emulated machine takes seconds to greet: a connection is kept for the next command.
+        """Run a command there; returns its output. Raises RemoteError when it fails or has not ended after `seconds`."""
+        # A new connection to an emulated machine takes seconds, so it is kept for the next command.
         kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", f"ControlPath={self.directory}/run/%n.ssh-lab"]
         ssh = ["ssh", "-F", f"{self.directory}/ssh_config", *kept, self.name, command]
         try:
@@ -63,12 +63,12 @@ class Remote:
         return patiently(lambda: self.run(command), seconds)
 
     def state(self) -> tuple[str, str]:
-        """What systemd says of itself when everything is started, and the units that failed."""
+        """The state of systemd after its start, and the failed units."""
         state = self.run("timeout 100 systemctl is-system-running --wait || true")
         return state, self.run("systemctl --failed --no-legend --plain")
 
     def environment(self) -> dict[str, str]:
-        """What the runtime of a node says of its boot."""
+        """The variables of /run/ltsp/env."""
         lines = self.run("cat /run/ltsp/env").splitlines()
         return dict(word.split("=", 1) for line in lines for word in shlex.split(line))
 
@@ -77,7 +77,7 @@ class Remote:
         return self.run("cat /proc/sys/kernel/random/boot_id")
 
     def console(self, offset: int = 0) -> str:
-        """What its console has shown since it was switched on, or since `offset`."""
+        """The output of its console since it was switched on, or since `offset`."""
         return consoles.read(Files(self.directory / "run", self.name).console_log, offset)
 
     def console_size(self) -> int:
@@ -85,7 +85,7 @@ class Remote:
         return Files(self.directory / "run", self.name).console_log.stat().st_size
 
     def answer(self) -> dict[str, t.Any]:
-        """What it said when it answered first, and after how many seconds."""
+        """Its first answer, and the seconds until then."""
         return dict(json.loads(Files(self.directory / "run", self.name).answer.read_text(encoding="utf-8")))
 
 

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What starts the commands. Sourced.
+# The start of the commands scripts/lab and scripts/test, which source this file.
 
-# Not the first python3 of the PATH: Ansible's apt modules need the distribution's own.
+# Ansible's apt modules need the distribution's Python, which may not be the first of the PATH.
 python=/usr/bin/python3
 
 die() {
@@ -19,7 +19,7 @@ need_python() {
 		die "apt-get could not install python3, see above"
 }
 
-# start PATH MODULE [ARGUMENT...]: a module of Python, found by PATH.
+# start PATH MODULE [ARGUMENT...]: runs a Python module below PATH.
 start() {
 	need_python
 	export PYTHONPATH="$1"

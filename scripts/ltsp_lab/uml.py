@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from ltsp_lab.files import Files
     from ltsp_lab.settings import Settings
 
-# Older ones crash in their first process where the processor has AMX, so that the newest suite comes first.
+# Older versions crash in their first process on processors with AMX: the newest suite comes first.
 SUITES = ("sid", "trixie", "bookworm")
 PACKAGES = ("user-mode-linux", "libc6", "libgcc-s1")
 PROGRAM = "/usr/bin/linux.uml"
@@ -117,7 +117,7 @@ def _from_archive(settings: Settings, path: pathlib.Path) -> pathlib.Path:
         with _made(found) as new, tarfile.open(path) as packed:
             for package in newest_from_suite(settings, SUITES[0], PACKAGES[1:]).values():
                 unpack(package.path, new)
-            # Without a filter, which Debian 12's Python does not have.
+            # The argument filter does not exist in Debian 12's Python.
             packed.extractall(new / "archive")
             (new / MODULES[1:]).parent.mkdir(parents=True)
             (new / PROGRAM[1:]).parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _made(found: pathlib.Path) -> Iterator[pathlib.Path]:
     for name in ("dev", "mnt", "proc", "tmp"):
         (new / name).mkdir(parents=True)
     yield new
-    # Packages of before the merge of /usr have their library in /lib.
+    # Older packages have their library in /lib, which is a link to /usr/lib today.
     for name in ("lib", "lib64"):
         if not (new / name).exists():
             (new / name).symlink_to(f"usr/{name}")

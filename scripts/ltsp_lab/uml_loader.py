@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The loader of a machine without firmware: boots user-mode Linux again and again with what its boot server says of it.
+"""The loader of a machine without firmware: boots user-mode Linux, again after each reboot, as its boot server describes it.
 
 It reads the files that GRUB reads, by HTTP, and gives the kernel the command line that GRUB would give.
 """
@@ -28,7 +28,7 @@ from ltsp_lab.description import BUILDER_ADDRESS, Machine
 from ltsp_lab.files import Files
 from ltsp_lab.initramfs import extended
 
-# The modules of user-mode Linux are in no image: the node mounts the directory of this machine by hostfs.
+# Images have no modules of user-mode Linux: the node mounts those of this machine by hostfs.
 _MODULES_OF_THIS_KERNEL = f"""\
 release=$(uname -r)
 mkdir -p "/usr/lib/modules/$release"
@@ -46,7 +46,7 @@ Fetch = t.Callable[[str], bytes]
 
 
 class NothingToBoot(Exception):
-    """The boot server does not say what the machine boots, or does not give it."""
+    """The boot server has no description for the machine, or lacks a file of it."""
 
 
 class Missing(NothingToBoot):
@@ -66,7 +66,7 @@ def read(name: str, fetch: Fetch, variables: dict[str, str]) -> dict[str, str]:
 
 
 def describe(mac: str, fetch: Fetch) -> dict[str, str]:
-    """What a machine boots, by GRUB's variables; raises NothingToBoot."""
+    """The boot description of a machine as GRUB's variables; raises NothingToBoot."""
     dashes = mac.replace(":", "-")
     variables = {"ltsp_mac": dashes, "net_default_server": BUILDER_ADDRESS}
     try:

@@ -63,7 +63,7 @@ class Watch:
             try:
                 waiting = {pool.submit(self._until_it_answers, machine) for machine in machines}
                 while waiting:
-                    # With an end, because a signal that arrives at another thread does not wake this one, which has to act on it.
+                    # The timeout lets this thread handle signals, which another thread may have received.
                     done, waiting = concurrent.futures.wait(waiting, INTERVAL, concurrent.futures.FIRST_COMPLETED)
                     for wait in done:
                         wait.result()
@@ -72,12 +72,12 @@ class Watch:
 
     def _until_it_answers(self, machine: Machine) -> None:
         log = self.power.files(machine).console_log
-        # A machine that has answered since it was switched on boots again, if at all: its time and its troubles begin now.
+        # A machine that answered before is at most in a reboot: only the time and the console from now on count.
         again = self._has_answered(machine)
         offset, begin = (log.stat().st_size, time.time()) if again else (0, self.power.since(machine))
         seen = ""
         while not self._end.is_set():
-            # The state comes first, so that the text of a machine that is off has its last words.
+            # The state is read before the console, so that the console of a machine that is off is complete.
             state, text = self.power.state(machine), consoles.read(log, offset)
             if (stage := consoles.stage(text)) != seen and not again:
                 self._say(machine, stage)

@@ -65,9 +65,9 @@ class Bench:
         self._image = settings.directory / "ltsp-1" / _STORE[1:].replace("current", version) / "root.squashfs"
         self._ports = itertools.count(10900)
         self.firmware = next(known(settings.run)).firmware
-        """That of all nodes of the lab: none, or, where user-mode Linux does not boot, one of QEMU's."""
+        """The firmware of all nodes: none, or one of QEMU's where user-mode Linux does not boot."""
         self._nodes: queue.Queue[Machine] = queue.Queue()
-        # In QEMU each boot has the boot descriptions of all nodes made anew.
+        # In QEMU each boot rewrites the boot descriptions of all nodes, so that one boots at a time.
         self._pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE if self.firmware is Firmware.NONE else 1)
         self._boots: dict[str, concurrent.futures.Future[Outcome]] = {}
         self._web: list[subprocess.Popen[bytes]] = []
@@ -81,7 +81,7 @@ class Bench:
 
     def __exit__(self, *_error: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-        # A pattern that the command line of its own shell does not have.
+        # The brackets keep pkill from the shell that runs it.
         self.server.run("pkill -KILL -f '[n]bd-server -C /run/e2e-'; rm -f /run/e2e-*")
         for web in self._web:
             web.kill()

@@ -33,7 +33,7 @@ BALANCED = [*ON_HOST, "pod_balanced.yml"]
 EDITED = [*BALANCED, "pod_edited.yml"]
 BY_HAND = [*EDITED, "rejoin_by_hand.yml"]
 FILES = f"http://{SERVICE}/config/nodes/52-54-00-77-00-"
-# Longer than kubelet needs for a file of a ConfigMap that nobody tells it of.
+# Longer than kubelet's interval for ConfigMaps, for the case that it gets no notice of a change.
 EDIT_SECONDS = 120
 CONTROL_PLANE = "etcd kube-apiserver kube-controller-manager kube-scheduler"
 REFUSED = "none of the public keys"

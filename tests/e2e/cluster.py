@@ -22,7 +22,7 @@ class Cluster(cluster.Cluster):
     """The cluster as its administrator has it."""
 
     def requesters(self) -> list[str]:
-        """Who asked for the kubelets' certificates that the cluster still knows of, once for each request."""
+        """The requesters of the kubelets' certificates, one for each request that the cluster still has."""
         requests = self.get("certificatesigningrequests")["items"]
         return sorted(request["spec"]["username"] for request in requests if request["spec"]["signerName"] == KUBELET_SIGNER)
 

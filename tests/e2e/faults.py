@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of faults and transports: what goes wrong, what the console says of it, and how the boot ends. docs/runtime.md has the same table in words."""
+"""The table of faults and transports: the fault, the message on the console, and the end of the boot. docs/runtime.md has the same table in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Fault:
     name: str
     transport: str
     says: str
-    """A pattern of what the console says: the cause."""
+    """A pattern of the message on the console, which names the cause."""
     arguments: tuple[str, ...]
     """On the kernel command line, where the last of equal ones counts."""
     root: str = ""
@@ -38,7 +38,7 @@ class Fault:
     conf: str = ""
     """An lts.conf of its own."""
     proof: str = "true"
-    """A command on the node that shows what the fault has not touched."""
+    """A command on the node that proves that the rest works."""
     long: bool = False
 
     @property

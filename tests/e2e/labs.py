@@ -45,7 +45,7 @@ SCENARIOS: dict[str, Kind | None] = {
     "test_article": ARTICLE,
     "test_down": None,
 }
-"""The modules in the order in which they run, with the lab that each needs. The last one needs that there is none, and runs after each mark."""
+"""The modules in their order, each with its lab. test_down needs the absence of a lab, and runs after each mark."""
 
 
 def lab(*options: str, inventories: Sequence[str] = ()) -> None:
@@ -64,7 +64,7 @@ class Labs:
         """The lab is of this kind afterwards, or away."""
         if kind == self.kind:
             return
-        # What fails halfway is of no kind.
+        # A lab that failed to come up is of no kind.
         self.kind = None
         if kind:
             lab(*kind.options, inventories=kind.inventories)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody who is root on a node, or who has the boot server's credential, gets from ltsp-join and from the cluster of a running lab.
+"""Attacks on ltsp-join and on the cluster of a running lab, by root on a node and with the boot server's credential.
 
 docs/security.md says what is to be expected.
 """
@@ -23,7 +23,7 @@ from ltsp_lab.cluster import Object
 from ltsp_lab.remote import Remote, patiently
 
 API = "https://10.77.0.2:6443"
-# Whose certificates kubeadm's clusters approve for any name.
+# kubeadm's own group of tokens. Its clusters approve a certificate of any node name for it.
 KUBEADM_GROUP = "system:bootstrappers:kubeadm:default-node-token"
 FOREIGN = "10.77.0.150"
 ADDRESSES = {"node1": "10.77.0.11", "node2": "10.77.0.12"}
@@ -70,7 +70,7 @@ def refused(answer: Answer, status: int, *words: str) -> None:
 
 
 def status_with(node: Remote, token: str) -> int:
-    """What the API server answers to who asks for nothing but who he is."""
+    """The API server's answer to the question for the user's own name."""
     review = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
     return int(
         node.run(
@@ -103,7 +103,7 @@ def as_node2(nodes: dict[str, Remote]) -> t.Iterator[Remote]:
     """node1 with the address of node2, too, and the neighbours believe it."""
     thief, victim, address = nodes["node1"], nodes["node2"], ADDRESSES["node2"]
     claim = f"busybox arping -q -U -c 2 -I $DEVICE -s {address} {address}"
-    # A neighbour that knows the address takes the claim at once; another one would ask, and take the first answer.
+    # The boot server accepts the claim at once only if it has the address in its neighbour table. Otherwise it asks, and takes the first answer.
     victim.run("curl -sSf http://10.77.0.1/config/join.url")
     thief.run(f". /run/ltsp/env && ip address add {address}/32 dev $DEVICE && {claim}")
     yield thief
@@ -234,7 +234,7 @@ def stolen(cluster: Cluster, server: Remote) -> t.Iterator[str]:
 
 
 def thwarted(cluster: Cluster, stolen: str, arguments: str, stdin: str = "") -> str:
-    """What the API server says to who has the boot server's credential."""
+    """The API server's answer to the boot server's credential."""
     done = cluster.machine.run(f"! kubectl --kubeconfig={stolen} {arguments} 2>&1", stdin)
     assert "ltsp-join" in done
     return done

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who a machine is does not depend on the card that it boots from, and a machine that is in no inventory gets a name from its card."""
+"""The identity of a machine does not depend on the card that it boots from. An unknown machine gets a name from its card."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LABELS = {
     "node2": {"e2e.example/rack": "rack2", "e2e.example/image": "first"},
 }
 TAINTS = {"node1": [], "node2": [("e2e.example/only", "tests", "NoSchedule")]}
-# As most networks for pods do it: to the boot server a pod has the address of its node. And root in a pod may have a privileged port.
+# Pods reach the boot server with the address of their node, as in most pod networks. Root in a pod may use a privileged port.
 MASQUERADE = """
     nft add table ip e2e
     nft add chain ip e2e postrouting '{ type nat hook postrouting priority srcnat; }'

@@ -59,13 +59,13 @@ def test_what_is_applied_can_be_written_to_files(second: Second, lab: pathlib.Pa
     playbook(lab, ["deploy"], ON_HOST, f"--extra-vars=kubernetes_deploy_directory={tmp_path}/objects")
     files = sorted((tmp_path / "objects").iterdir())
     assert {path.name.split("-")[0] for path in files} == {"00", "configmap", "deployment", "poddisruptionbudget", "serviceaccount"}
-    # The namespace of the lab has been there before.
+    # The namespace is left out, because it existed before the role ran.
     text = "---\n".join(path.read_text(encoding="utf-8") for path in files[1:])
     assert cluster.kubectl("diff --server-side --force-conflicts --field-manager=serverfarm.ltsp --filename=-", text) == ""
 
 
 def deployment(cluster: Cluster) -> tuple[int, list[str]]:
-    """What tells every change of the Deployment, and its pods."""
+    """The generation of the Deployment, and its pods: they show every change."""
     return cluster.get(f"{NAMESPACE} deployment ltsp-server")["metadata"]["generation"], [pod["metadata"]["uid"] for pod in pods(cluster)]
 
 

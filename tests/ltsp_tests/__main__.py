@@ -27,7 +27,7 @@ def plan(choice: Choice, settings: Settings, processes: Processes) -> list[Leg]:
     reasons = dict.fromkeys(("integration", "e2e", "boots"), reason)
     # The longest leg, which leaves half of the processors idle.
     longest = "e2e" if "e2e" in choice.legs and not reason else "integration"
-    # They take minutes where no release is to be had. The lab of e2e waits for them.
+    # The build takes minutes where no release can be reached. The lab of e2e waits for it.
     if longest == "e2e" and len(choice.legs) > 1:
         processes.start(module("ltsp_lab.programs"), settings.cache / "kubernetes.log")
     return [

@@ -14,12 +14,12 @@ PLACE = "ansible_collections/serverfarm/ltsp"
 
 
 def copy_checkout(root: pathlib.Path, parent: pathlib.Path) -> pathlib.Path:
-    """Copy what git knows of `root`, or would add, to its place below `parent`; returns that place."""
+    """Copy the files of `root` that git tracks or would add to their place below `parent`; returns that place."""
     copy = parent / PLACE
     shutil.rmtree(copy, ignore_errors=True)
     for name in _files(root):
         source = root / name
-        # A file that was removed is in the index until that is committed.
+        # The index still lists files whose removal is not committed.
         if source.exists() or source.is_symlink():
             goal = copy / name
             goal.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-test bootstraps pip with a file that it downloads; this one does it from what Python brings along and the configured index."""
+"""A stand-in for the script that ansible-test downloads to bootstrap pip. It uses Python's ensurepip and the configured index."""
 
 from __future__ import annotations
 

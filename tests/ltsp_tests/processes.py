@@ -29,9 +29,9 @@ def module(name: str, *arguments: str) -> list[str]:
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Run what a command is about; returns its exit status."""
+    """Run the action of a command, with its signals and errors handled; returns its exit status."""
     interrupt_on_signals()
-    # Not for the programs that are started: they have modules of their own.
+    # Child processes have modules of their own, which PYTHONPATH must not hide.
     os.environ.pop("PYTHONPATH", None)
     try:
         return action()
@@ -81,7 +81,7 @@ class Process:
     def wait(self) -> int:
         """Wait for its end and kill what it leaves in its process group; returns its exit status."""
         if self._popen.returncode is None:
-            # As long as its status is not taken, its number is that of no other group.
+            # WNOWAIT keeps the process id, so that the signal reaches no other group.
             os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
             os.killpg(self._popen.pid, signal.SIGKILL)
         return self._popen.wait()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said at the end of a run."""
+"""The report at the end of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN_FAILURES = 20
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a leg ended."""
+    """The result of a leg."""
 
     leg: str
     result: str
@@ -29,7 +29,7 @@ class Outcome:
 
 
 def failures(log: str) -> list[str]:
-    """What failed, as pytest, ansible-test and these commands say it at their end."""
+    """The failures, as pytest, ansible-test and these commands show them at their end."""
     found: list[str] = []
     listed = False
     for line in log.splitlines():
@@ -44,7 +44,7 @@ def failures(log: str) -> list[str]:
 
 
 def notices(log: str) -> list[str]:
-    """What must not be missed: lines that begin with three stars."""
+    """The important lines, which begin with three stars."""
     return [line for line in log.splitlines() if line.startswith("*** ")]
 
 

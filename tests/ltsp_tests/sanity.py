@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The leg sanity: what reads the code without running it."""
+"""The leg sanity: static checks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def checks(cache: pathlib.Path) -> dict[str, list[str]]:
         "shellcheck": ["sh", "-c", SHELL],
         "antsibull-docs": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."],
         "antsibull-changelog": ["antsibull-changelog", "lint"],
-        # It knows the project's files from git.
+        # ansible-test finds the project's files by git.
         "ansible-test": ["sh", "-c", "git init --quiet && git add --all && ansible-test sanity --color no"],
         "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     }
@@ -68,7 +68,7 @@ def run(settings: Settings, processes: Processes, _name: str) -> int:
 
 
 def check(processes: Processes, name: str, command: list[str], cache: pathlib.Path, directory: pathlib.Path, environment: Mapping[str, str]) -> bool:
-    """Run a check; what it says is of interest only when it fails."""
+    """Run a check, and show its output only when it fails."""
     log = cache / f"{name}.log"
     begin = time.monotonic()
     passed = processes.start(command, log, directory=directory, environment=environment).wait() == 0

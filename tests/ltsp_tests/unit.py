@@ -22,7 +22,7 @@ REQUIREMENTS = "tests/requirements-unit.txt"
 
 def run(settings: Settings, processes: Processes, name: str) -> int:
     need_packages(settings, *PACKAGES)
-    # Installed, they would be a service of this machine, or make an initrd of it.
+    # These packages are unpacked only: installed, they would start a service on this machine or rebuild its initrd.
     dhcpd = unpacked_package(settings, "isc-dhcp-server")
     initramfs_tools = unpacked_package(settings, "initramfs-tools-core")
     ltsp = unpacked_package(settings, "ltsp")

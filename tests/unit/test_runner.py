@@ -139,7 +139,7 @@ def test_machines_need_namespaces_and_a_network_device(tmp_path: pathlib.Path, m
 
 @pytest.fixture
 def processes() -> t.Iterator[Processes]:
-    # Who runs the tests in the background ignores this signal, and so would what they start.
+    # Tests in the background ignore SIGINT, and so would their child processes.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with Processes() as running:
         yield running
@@ -176,7 +176,7 @@ def test_what_a_leg_says_is_shown_while_it_runs(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_leg_beside_another_is_shown_after_it(tmp_path: pathlib.Path, processes: Processes, capfd: pytest.CaptureFixture[str]) -> None:
-    # Each waits for the other: one after the other they would never end.
+    # Each leg waits for the other, so that they end only when they run at the same time.
     meets = "touch {0}; until [ -e {1} ]; do sleep 0.02; done; echo of {2}".format
     first, second = tmp_path / "1", tmp_path / "2"
     legs = [leg("sanity", meets(first, second, "sanity"), beside="integration"), leg("integration", meets(second, first, "integration"))]
@@ -206,7 +206,7 @@ def action():
 
 sys.exit(guarded(action))
 """
-# It cleans up, and leaves a process behind that ignores the interruption, as shells let those in the background do.
+# The leg cleans up, and leaves a background process that ignores the interruption, as background processes of a shell do.
 LASTING = "trap 'echo {name} cleans up; sleep 0.3; touch {directory}/{name}.clean; exit 1' INT; sleep 60 & echo $! >{directory}/{name}.pid; echo ready; wait"
 
 
@@ -253,7 +253,7 @@ def test_what_runs_beside_is_ended_when_the_others_have_failed(tmp_path: pathlib
     with pytest.raises(LabError), Processes() as running:
         running.start(["sleep", "60"], tmp_path / "log")
         raise LabError("no")
-    # Its parent has waited for it, or this would wait for 60 s.
+    # The process was killed: otherwise this test would take 60 s.
 
 
 def test_it_is_interrupted_once_only(tmp_path: pathlib.Path, processes: Processes) -> None:

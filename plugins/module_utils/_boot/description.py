@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a machine boots: its description, and the checks of it, for all boot loaders."""
+"""The boot description of a machine and its checks, for all boot loaders."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class References(t.NamedTuple):
 
 
 class Description(t.NamedTuple):
-    """What one machine boots. An unknown machine has neither name nor addresses; without a server it uses the one that served its loader."""
+    """The boot description of one machine. An unknown machine has neither name nor addresses; without a server it uses the one that served its loader."""
 
     name: str | None
     mac: str | None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a boot loader needs to know about an image version, derived from its manifest."""
+"""The description of an image version for boot loaders, derived from its manifest."""
 
 from __future__ import annotations
 

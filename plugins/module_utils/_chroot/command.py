@@ -33,7 +33,7 @@ _ENVIRONMENT = {
 }
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
-# PR_SET_PDEATHSIG gives no signal when the parent has died already: the parent is compared with the intended one.
+# PR_SET_PDEATHSIG gives no signal when the parent has died already, so the parent is compared with the intended one.
 _GUARD = '[ "$PPID" -eq "$0" ] && exec "$@"'
 
 # Mounts cover the directories below $root, which are never written to; dev and run are file systems of their own.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of an lts.conf: what is refused, and what is advised against."""
+"""Checks of an lts.conf: refusals and warnings."""
 
 from __future__ import annotations
 

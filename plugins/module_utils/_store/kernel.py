@@ -75,7 +75,7 @@ def _release_key(release: str) -> list[tuple[tuple[int, ...], int]]:
 
 
 def _character_key(character: str) -> int:
-    """Tildes first, then the end or the hyphen before what is not part of the version, letters, and all else."""
+    """Tildes first, then the end of the version or the hyphen behind it, letters, and all else."""
     if character in "~-":
         return -1 if character == "~" else 0
     return ord(character) if character.isalpha() else ord(character) + 0x110000

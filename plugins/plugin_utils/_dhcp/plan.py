@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a DHCP server of the farm does: networks, leases, options and boot loaders, checked, in the syntax of no server."""
+"""The plan of a DHCP server: networks, leases, options and boot loaders, checked, and independent of any server's syntax."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._survey import to_
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._values import HOST_NAME, address, boolean, mac_addresses, mapping, summary, text
 
 PREFIX = "dhcp_"
-"""What the variables of the plan begin with; the settings are named without it."""
+"""The prefix of the plan's variables. The settings are named without it."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*", re.ASCII)
 _ARCHITECTURE = re.compile(r"[0-9a-f]{2}:[0-9a-f]{2}", re.IGNORECASE | re.ASCII)

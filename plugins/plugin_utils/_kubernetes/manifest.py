@@ -42,7 +42,7 @@ def file_name(kind: str, name: str) -> str:
 
 
 def stale_files(wanted: Iterable[str], namespace: str, name: str, kinds: Iterable[str]) -> list[str]:
-    """Name the files of objects, of these kinds, that a boot server may have had and that are not wanted, as KIND/NAME. Its namespace goes with all others."""
+    """Name the files of a boot server that are not wanted. `wanted` are objects as KIND/NAME; without one the namespace's file goes, too."""
     kept = {file_name(*each.split("/")) for each in wanted}
     files = [file_name("ConfigMap", each) for each in (common_name(name), *config_map_names(name))] + [file_name(kind, name) for kind in kinds]
     stale = [each for each in files if each not in kept]

@@ -178,7 +178,7 @@ def neighbour(table: str, address: str) -> str | None:
 
 
 def lease_seconds(lease: Json, now: datetime.datetime) -> int:
-    """Return how long a kubelet counts as alive. Its own clock may be wrong: what counts is when the API server took the renewal."""
+    """Return how long a kubelet counts as alive. The API server's time of the renewal counts, because the clock of the node may be wrong."""
     entries = lease["metadata"].get("managedFields") or []
     renewals = [entry["time"] for entry in entries if "f:renewTime" in entry.get("fieldsV1", {}).get("f:spec", {}) and entry.get("time")]
     renewed = max(map(_time, [lease["metadata"]["creationTimestamp"], *renewals]))
@@ -345,7 +345,7 @@ def _der(request: str) -> bytes:
 
 
 class Api:
-    """The Kubernetes API. Answers are plain JSON: the library's own types refuse what is newer than they are."""
+    """The Kubernetes API. Answers are plain JSON, because the library's own types refuse newer fields and values."""
 
     def __init__(self, kubeconfig: pathlib.Path) -> None:
         settings = kubernetes.client.Configuration()
@@ -460,7 +460,7 @@ class Credentials:
         return f"{token_id}.{secret}"
 
     def _forget_requests(self, node: Node, token_id: str) -> None:
-        """Remove what former boots of this node asked for."""
+        """Remove the requests of former boots of this node."""
         former = ((f"system:bootstrap:{token_id}", GROUP), (f"system:node:{node.name}", "system:nodes"))
         for request in self._list_requests(REQUESTS_ARE_FRESH_SECONDS):
             if any(request["spec"].get("username") == user and group in request["spec"].get("groups", []) for user, group in former):
@@ -542,7 +542,7 @@ class Credentials:
                     log.error("%s", message)
                     logged = (message, begin)
                 pause = min(pause * 2, 5.0)
-            # A long list of requests is fetched with breaks.
+            # The pause is at least as long as the last round, so that a long list does not load the API server.
             time.sleep(max(pause, time.monotonic() - begin))
 
 

@@ -92,7 +92,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.site.requests.append(self.path)
-        # Files that are published within one second differ all the same.
+        # Dates have whole seconds, and tests publish two versions of a file within one.
         del self.headers["If-Modified-Since"]
         if self.site.broken and self.path.endswith(self.site.broken):
             self.send_response(200)

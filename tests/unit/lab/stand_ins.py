@@ -49,7 +49,7 @@ class Commands:
         return [call for call in self._calls.read_text(encoding="utf-8").splitlines() if call.startswith(start)]
 
 
-# A machine answers with a file for the first word of the command; the question of the watch is the one that reads LTSP_ROOT.
+# A machine answers with the file NAME-WORD, where WORD is the first word of the command, or "question" for the command of the watch (LTSP_ROOT).
 SSH = """
 while [ $# -gt 2 ]; do shift; done
 case $2 in *LTSP_ROOT*) word=question ;; *) word=${2%%%% *} ;; esac

@@ -180,7 +180,7 @@ def test_a_playbook_runs_with_the_collections_and_the_configuration_of_the_lab(
     assert out.startswith(f'+ ansible-playbook --inventory=localhost, --extra-vars \'{{"said": "two words"}}\' {playbook}\n')
     assert f"{real.collections}:{real.others}" in out
     assert "two words" in out
-    # The configuration says that what is skipped is not shown.
+    # ansible.cfg hides skipped tasks.
     assert "unseen" not in out
 
 

@@ -166,7 +166,7 @@ def test_a_boot_server_on_kubernetes_has_a_machine_before_the_nodes(whole: Whole
     assert whole.note()["ltsp_lab_ports"] == [{"port": port, "to": "10.77.0.2:6443"}]
     with socket.socket() as free:
         free.bind(("127.0.0.1", port))
-    # As long as a process has the port open, it stays.
+    # The port stays the same as long as a process has it open.
     (whole.settings.run / f"port-{port}.pid").touch()
     processes = whole.processes()
     whole.up(wanted)

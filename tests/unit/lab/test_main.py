@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command scripts/lab: what it says before it touches anything, and what becomes of it when it is interrupted."""
+"""The command scripts/lab: its arguments and refusals, and its interruption."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_an_interrupted_command_ends_after_its_playbook(lab: Command, commands: 
     commands.add("ansible-playbook", f"trap 'sleep 0.2; echo ended >>{said}; exit 1' INT; echo begun >>{said}; while :; do sleep 0.02; done")
     process = lab.start()
     wait_for(lambda: said.exists() and "begun" in said.read_text(encoding="utf-8"))
-    # As the terminal does it: to all of them.
+    # A terminal sends the signal to the whole process group.
     os.killpg(process.pid, signal.SIGINT)
     _out, error = process.communicate(timeout=10)
     assert (process.returncode, error) == (130, "")

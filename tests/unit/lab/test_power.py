@@ -66,7 +66,7 @@ def test_a_machine_is_on_once(farm: Power, machines: Machines, commands: Command
     assert machines.pid(node) == process
     assert len(commands.calls("qemu")) == 1
     assert not farm.is_as(dataclasses.replace(node, memory=64))
-    # It does not end with the command that has switched it on.
+    # A session of its own lets it outlive the command that switched it on.
     assert os.getsid(process) == process
 
 

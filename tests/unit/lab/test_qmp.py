@@ -75,7 +75,7 @@ def machine(path: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_qemu_says_its_state_and_does_what_it_is_told(machine: subprocess.Popen[bytes], path: pathlib.Path) -> None:
     assert qmp.state(path) == "prelaunch"
-    # Its answer to these comes after an event.
+    # QEMU sends an event before its answer to these commands.
     for command, state in (("cont", "running"), ("stop", "paused")):
         assert qmp.execute(path, command) == {}
         assert qmp.state(path) == state

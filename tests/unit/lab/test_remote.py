@@ -48,7 +48,7 @@ def test_a_command_without_an_end_is_an_error_of_the_lab(remote: Remote, command
     commands.add("ssh", "exec sleep 1000")
     with pytest.raises(RemoteError, match=r"^node1: do it: no end after 0 s$") as error:
         remote.run("do it", seconds=0.1)
-    # The command scripts/lab says it, instead of where it was raised.
+    # scripts/lab shows a LabError as a message, without a traceback.
     assert isinstance(error.value, LabError)
 
 

@@ -220,7 +220,7 @@ def test_the_last_words_are_the_reason_of_one_that_does_not_boot(
 def test_what_runs_within_a_tree_has_its_root_directory_and_its_files(tmp_path: pathlib.Path) -> None:
     command = uml.enter(tmp_path / "root", tmp_path / "work")
     assert command[:4] == ["setpriv", "--pdeathsig=KILL", "unshare", "--mount"]
-    # The commands of its shell, in their order, with stand-ins for those that only root may give.
+    # Stand-ins for commands of root show the order of the shell's commands.
     for name in ("mount", "chroot"):
         (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*"\n', encoding="utf-8")
         (tmp_path / name).chmod(0o755)

@@ -67,7 +67,7 @@ class BootServer:
 
 @pytest.fixture
 def server(site: Site, monkeypatch: pytest.MonkeyPatch) -> BootServer:
-    # A proxy is for the way out of a lab.
+    # The loader must not use a proxy, which is for the way out of a lab.
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     return BootServer(site)
 

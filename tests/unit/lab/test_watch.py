@@ -199,7 +199,7 @@ def test_one_machine_that_has_stopped_ends_the_wait_for_all(farm: Power, machine
     machines.tell(node, console="SeaBIOS\n")
     machines.tell(other, console="Kernel panic - not syncing: no root\n")
     assert stopped(farm, node, other).startswith("node3 does not boot")
-    # It stays as it is, for its user to look at.
+    # The machines stay on, so that the user can look at them.
     assert farm.is_on(node)
     assert farm.is_on(other)
 
@@ -308,6 +308,6 @@ def test_a_real_firmware_that_finds_nothing_ends_the_wait(farm: Power, machines:
     error = stopped(farm, Machine("real", 50, Firmware.BIOS, (), 64))
     assert error.startswith("real does not boot: No bootable device (firmware). It was at the stage: firmware.\n")
     assert "SeaBIOS" in error
-    # What it says to a terminal must not reach the user's.
+    # Control sequences of the console must not reach the user's terminal.
     assert "\x1b" not in error
     assert consoles.last_lines(error, 1).startswith("Where to look: the DHCP server's log")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The serverfarm.ltsp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names of 0.3.0 of what is called kubernetes_server and join now: variables, role, playbooks and tags."""
+"""The former names of kubernetes_server and join, as of 0.3.0: variables, role, playbooks and tags."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def credential(**values: t.Any) -> t.Any:
 
 
 class Api:
-    """Objects by path; what was asked for is remembered, and what shall fail fails."""
+    """A stand-in for the API: objects by path, a record of requests, and failures by request."""
 
     def __init__(self, **objects: t.Any) -> None:
         self.objects: dict[str, t.Any] = {"/version": {"gitVersion": "v1.36.3"}, **objects}
@@ -133,7 +133,7 @@ def test_the_neighbour_table_is_read() -> None:
     assert join.neighbour(table, "10.77.0.1") is None
 
 
-def test_token_ids_are_the_same_each_time_and_nobody_shares_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_ids_are_the_same_each_time_and_no_two_nodes_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"node{number}" for number in range(5000)]
     ids = join.token_ids(names)
     assert ids == join.token_ids(reversed(names))
@@ -159,7 +159,7 @@ def test_a_kubelet_is_alive_by_the_clock_of_the_api_server_alone() -> None:
     assert join.lease_seconds(lease("2026-11-21T03:00:01Z"), NOW) == 41
 
 
-def test_a_lease_nobody_renewed_counts_from_its_creation() -> None:
+def test_a_lease_without_renewal_counts_from_its_creation() -> None:
     assert join.lease_seconds({"metadata": {"creationTimestamp": "2026-11-21T02:59:55Z"}, "spec": {}}, NOW) == 35
 
 
@@ -403,7 +403,7 @@ def test_a_failed_mint_leaves_no_credential() -> None:
 
 
 @pytest.mark.parametrize("status", [409, 404])
-def test_a_request_that_somebody_else_decided_is_nobodys_problem(status: int) -> None:
+def test_a_request_that_another_client_decided_is_no_error(status: int) -> None:
     api = Api()
     credentials, group = minted(api)
     put(api, request(groups=[join.GROUP, group]))
@@ -463,7 +463,7 @@ def refusal(*arguments: t.Any, **query: t.Any) -> t.Any:
     return caught.value
 
 
-def test_a_node_that_nobody_knows_yet_is_made(inventory: t.Any) -> None:
+def test_an_unknown_node_is_made(inventory: t.Any) -> None:
     api = Api()
     made = ask(api, inventory)
     assert made["nodeRegistration"]["name"] == "node1"
@@ -495,7 +495,7 @@ def test_a_node_that_is_up_is_told_when_to_ask_again(inventory: t.Any) -> None:
     assert [method for method, _path in api.asked] == ["GET", "GET"]
 
 
-def test_a_node_of_the_control_plane_is_nobodys(inventory: t.Any) -> None:
+def test_a_node_of_the_control_plane_is_refused(inventory: t.Any) -> None:
     api = Api(**{"/api/v1/nodes/node1": current({"node-role.kubernetes.io/control-plane": ""})})
     assert refusal(api, inventory).status == 403
     assert {method for method, _path in api.asked} == {"GET"}

@@ -33,7 +33,7 @@ class Container:
 
     def __init__(self, root: pathlib.Path, shell: list[str]) -> None:
         self.root = root
-        # Their shell is the one under test, also when the entry point calls itself.
+        # The interpreter line names the shell under test, also for calls of the entry point by itself.
         for name in ("ltsp-serve", "nbd-client"):
             text = (FILES / "programs" / name).read_text(encoding="utf-8").replace("#!/bin/sh", f"#!{shutil.which('env')} -S {' '.join(shell)}", 1)
             (root / name).write_text(text, encoding="utf-8")
@@ -58,14 +58,14 @@ class Container:
     @contextlib.contextmanager
     def start(self, *arguments: str, program: str = "ltsp-serve") -> t.Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
-            # Who runs the tests in the background ignores this signal, and a shell cannot undo that.
+            # Background processes ignore SIGINT, and a shell cannot undo that.
             ["env", "--default-signal=INT", str(self.root / program), *arguments],
             env={"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LTSP_SERVE_ROOT": str(self.root)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # As in a container, where its processes are a group of their own.
+            # In a container its processes have a group of their own, too.
             start_new_session=True,
         )
         with process:

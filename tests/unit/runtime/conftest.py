@@ -75,7 +75,7 @@ class Node:
             text=True,
             timeout=60,
             check=False,
-            # The first process of a machine has this one, whatever the tests run with.
+            # The umask of the first process of a machine, independent of the tests' own.
             umask=0o022,
         )
         if check and result.returncode:

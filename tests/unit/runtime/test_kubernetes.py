@@ -49,7 +49,7 @@ sed '1,/^$/d' "$answer" >"$output"
 printf %s "$status"
 """
 
-# What it is given, and in which mode, is noted; then it does as the n-th line of the file kubeadm says.
+# The stand-in records its arguments and the mode of its file, and then does what the n-th line of the file kubeadm says.
 KUBEADM = r"""
 [ "$1" != version ] || { echo v1.36.3; exit; }
 echo "kubeadm $*" >>"$LTSP_PREFIX/calls"
@@ -89,7 +89,7 @@ def booted(node: t.Any) -> t.Any:
     node.command("systemctl", 'echo "systemctl $*" >>"$LTSP_PREFIX/calls"; [ "$1" = stop ]')
     node.command("nft", 'echo "nft $*" >>"$LTSP_PREFIX/calls"; cat >"$LTSP_PREFIX/table"')
     node.command("uname", "echo Node1")
-    # Time passes while it sleeps. Who sleeps 16 times would sleep for ever.
+    # The stand-in lets the time pass, and ends an endless loop at its 16th call.
     node.command(
         "sleep",
         """echo "$1" >>"$LTSP_PREFIX/slept"

@@ -202,7 +202,7 @@ def test_a_registry_that_lost_it_gets_it_again(host: Host) -> None:
     assert host.calls() == ["push"]
 
 
-def test_a_tag_that_somebody_moved_is_moved_back(host: Host) -> None:
+def test_a_tag_that_was_moved_is_moved_back(host: Host) -> None:
     first = host.run(tag="farm")
     state = host.read()
     host.write(engine=state["engine"], registry={f"{NAME}:farm": "sha256:" + "0" * 64})

@@ -52,7 +52,7 @@ def test_after_a_rollback_a_node_that_read_about_the_former_current_version_stil
     rolled_back = choose(images=[image(current=VERSIONS[3])], record=[first])
     assert (rolled_back["current"], rolled_back["former"]) == (VERSIONS[3], VERSIONS[4])
     assert rolled_back["versions"] == VERSIONS[2:]
-    # A node may be waiting for hours, and a run that changes nothing makes the same image.
+    # The former version stays in the image for nodes that still wait for it, so that another run changes nothing.
     assert choose(images=[image(current=VERSIONS[3])], record=[rolled_back]) == rolled_back
 
 

@@ -94,11 +94,11 @@ def test_the_files_are_those_of_a_boot_server_with_a_disk() -> None:
     assert all_files(nodes, default=DEFAULT, files={"join.url": "https://10.9.0.2:10808/v1/join\n"}) == expected
 
 
-def test_machines_that_nobody_knows_see_no_section_of_a_node() -> None:
+def test_unknown_machines_see_no_section_of_a_node() -> None:
     assert "secret" not in data([node(lts_conf={"RCFILE_20_TOKEN": "secret"})])["ltsp-common"]["lts.conf"]
 
 
-def test_without_a_default_machines_that_nobody_knows_do_not_boot() -> None:
+def test_without_a_default_unknown_machines_do_not_boot() -> None:
     assert sorted(data([node()])["ltsp-common"]) == ["lts.conf"]
     assert sorted(data([node()], default=DEFAULT)["ltsp-common"]) == ["default.cfg", "default.json", "lts.conf"]
     assert json.loads(data([], default=DEFAULT)["ltsp-common"]["default.json"])["server"] is None

@@ -165,7 +165,7 @@ def test_an_annotation_that_says_the_address_says_it_alone(key: str) -> None:
     assert service["metadata"]["annotations"] == {key: "10.9.0.2"}
 
 
-def test_only_the_nodes_subnets_reach_the_pods_and_these_reach_nobody() -> None:
+def test_only_the_nodes_subnets_reach_the_pods_and_these_reach_no_address() -> None:
     spec = made("NetworkPolicy", LOAD_BALANCER, subnets="10.9.0.0/16,10.10.0.0/16", ports={"http": "8080"})["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"] and "egress" not in spec
     [rule] = spec["ingress"]

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What the LTSP of today makes of a file on a node, read by its own code as on a node, where it is the first process.
+# Reads a file with the code of today's LTSP, as the first process of a node, and shows the values.
 # Usage: ltsp_reads.sh DIRECTORY FILE HOSTNAME IP MAC; the directory keeps Debian's package.
 set -eu
 

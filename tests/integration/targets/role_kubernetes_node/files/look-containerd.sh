@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# look-containerd.sh TREE: what is in the unpacked image, and what is not.
+# look-containerd.sh TREE: checks the files of the unpacked image.
 set -eux
 cd "$1"
 units=etc/systemd/system/multi-user.target.wants

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# look-docker.sh TREE: what is in the unpacked image, and what is not.
+# look-docker.sh TREE: checks the files of the unpacked image.
 set -eux
 cd "$1"
 units=etc/systemd/system/multi-user.target.wants

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# engines.sh DIRECTORY ADDRESS PORT: lets the engine be reached by TCP with TLS, for who has a certificate, and by ssh.
+# engines.sh DIRECTORY ADDRESS PORT: makes the engine reachable by ssh, and by TCP with TLS for clients with a certificate.
 set -eu
 cd "$1"
 for name in client server; do

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""read_export.py ADDRESS EXPORT [FILE STRANGER]: the export can be read and is FILE, and who comes from the address STRANGER cannot open it."""
+"""read_export.py ADDRESS EXPORT [FILE STRANGER]: the export can be read and equals FILE, and a client with the address STRANGER cannot open it."""
 
 import socket
 import sys
@@ -7,7 +7,7 @@ import sys
 import nbd
 
 address, export = sys.argv[1:3]
-# What only looks whether somebody listens does no harm.
+# Health checks open connections and close them at once.
 for _number in range(3):
     socket.create_connection((address, 10809)).close()
 client = nbd.NBD()

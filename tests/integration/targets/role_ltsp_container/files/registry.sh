@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# registry.sh DIRECTORY ADDRESS PORT: a registry with TLS, whose authority nobody knows, and a user with a password.
+# registry.sh DIRECTORY ADDRESS PORT: a registry with a password, and with TLS by an unknown certificate authority.
 set -eu
 mkdir -p "$1"
 cd "$1"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# version.sh STORE VERSION: what stands for a version of the image node, of 16 MiB that cannot be compressed.
+# version.sh STORE VERSION: a stand-in for a version of the image node, with 16 MiB of random data.
 set -eu
 directory=$1/public/images/node/$2
 mkdir -p "$directory"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# look.sh TREE: what is in the unpacked image, and what is not.
+# look.sh TREE: checks the files of the unpacked image.
 set -eux
 cd "$1"
 test "$(stat -c '%a %U %G' 'etc/farm/odd/name with blanks')" = "640 root adm"

@@ -30,7 +30,7 @@ def test_what_is_unchanged_is_not_read_again(tree: pathlib.Path, tmp_path: pathl
         before = path.stat().st_mtime_ns
         again.save()
         assert path.stat().st_mtime_ns == before
-    # Size and time stamp stay, and still it is seen.
+    # The change is seen although size and time stamp are the same.
     status = (tree / "etc" / "name").stat()
     (tree / "etc" / "name").write_text("CONTENT", encoding="utf-8")
     os.utime(tree / "etc" / "name", ns=(status.st_atime_ns, status.st_mtime_ns))

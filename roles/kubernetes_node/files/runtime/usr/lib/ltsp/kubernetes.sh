@@ -11,7 +11,7 @@ ltsp_uptime() {
 	cut -d. -f1 "${LTSP_PREFIX-}/proc/uptime"
 }
 
-# ltsp_say_failure TEXT: the console has it when it differs from the last in more than its numbers, and every five minutes.
+# ltsp_say_failure TEXT: logs a failure. The console shows it every five minutes, and when more than its numbers changed.
 ltsp_say_failure() {
 	local kind now
 	kind=$(printf '%s' "$1" | tr -d '0-9')
@@ -136,7 +136,7 @@ ltsp_api() {
 		--cert "$ltsp_kubelet/pki/kubelet-client-current.pem" "$@"
 }
 
-# ltsp_leave: marks the Node as not ready. It would count as alive until its Lease ends, and kubeadm refuses the name of a Node that is Ready.
+# ltsp_leave: marks the Node as not ready. Otherwise it counts as alive until its Lease ends, and kubeadm refuses the name of a Ready Node.
 ltsp_leave() {
 	local name server condition
 	[ -e "$ltsp_kubernetes/kubelet.conf" ] || return 0
@@ -151,7 +151,8 @@ ltsp_leave() {
 		echo "<4>the cluster takes $name for alive until its Lease has run out" >&2
 }
 
-# ltsp_clean: removes files of a former try or, on a disk, of a former boot. kubeadm would refuse them, or kubelet use another node's identity.
+# ltsp_clean: removes files of a former try or, on a disk, of a former boot. kubeadm refuses to run with some of them, and others hold the
+# identity of another node.
 # Pods and static pods stay: they may hold data.
 ltsp_clean() {
 	systemctl stop kubelet.service
