@@ -120,7 +120,6 @@ def test_a_new_transport_is_rendered_where_a_server_offers_it() -> None:
     assert json.loads(files["52-54-00-77-00-01.json"])["pigeon_port"] == 1150
 
 
-@pytest.mark.usefixtures("carrier")
 def test_each_task_with_the_descriptions_of_nodes_says_what_the_server_offers() -> None:
     tasks = [task for path in sorted(ROOT.glob("roles/*/tasks/*.yml")) for task in yaml.safe_load(path.read_text(encoding="utf-8")) or []]
     options = [task["serverfarm.ltsp.ltsp_boot_nodes"] for task in tasks if "serverfarm.ltsp.ltsp_boot_nodes" in task]
@@ -128,6 +127,7 @@ def test_each_task_with_the_descriptions_of_nodes_says_what_the_server_offers() 
     assert [option.get("ports") for option in options] == ["{{ __ltsp_server_ports }}"] * 3
 
 
+@pytest.mark.usefixtures("carrier")
 def test_a_new_transport_changes_no_file_of_the_others() -> None:
     ports = {"http": 80, "nbd": 10809}
     with_it = boot_files([MACHINE], None, offered_ports(ports))
