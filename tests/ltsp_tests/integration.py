@@ -66,12 +66,8 @@ def run(settings: Settings, processes: Processes, name: str) -> int:
     Ansible.prepare(settings)
     if not own or not beside:
         return _run(settings, own + beside)
-    log = settings.cache / "integration-beside.log"
-    say(f"--- {', '.join(batch.container for batch in beside)} run beside {own[0].container}, and write to {log}")
-    other = processes.start(module("ltsp_tests.leg", "integration-beside", name), log)
-    status = _run(settings, own)
-    say("--- integration beside it")
-    return processes.follow(other) or status
+    beside_it = module("ltsp_tests.leg", "integration-beside", name)
+    return max(processes.beside(beside_it, settings.cache / "integration-beside.log", lambda: _run(settings, own)))
 
 
 def run_beside(settings: Settings, _processes: Processes, name: str) -> int:

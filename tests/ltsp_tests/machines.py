@@ -12,7 +12,6 @@ import subprocess
 import typing as t
 
 from ltsp_lab.ansible import Ansible, make_venv, oldest_ansible, supported_ansible
-from ltsp_lab.messages import say
 from ltsp_lab.processes import run_to_end
 from ltsp_tests.processes import module
 from ltsp_tests.unit import REQUIREMENTS
@@ -38,12 +37,9 @@ def why_no_machines(uid: int, tun: pathlib.Path = pathlib.Path("/dev/net/tun")) 
 
 def run_e2e(settings: Settings, processes: Processes, name: str) -> int:
     """Run the tests with firmware, and beside them those of fast nodes: a playbook leaves a processor half idle."""
-    log = settings.cache / "e2e-fast.log"
-    say(f"--- the tests of fast nodes run beside those with firmware, and write to {log}")
-    other = processes.start(module("ltsp_tests.leg", "e2e-fast", name), log)
-    status = _run(settings, processes, FIRMWARE, "tests/e2e", "-m", "not long and not fast", *_named(name))
-    say("--- the tests of fast nodes")
-    return both(status, processes.follow(other))
+    fast = module("ltsp_tests.leg", "e2e-fast", name)
+    tests = ["tests/e2e", "-m", "not long and not fast", *_named(name)]
+    return both(*processes.beside(fast, settings.cache / "e2e-fast.log", lambda: _run(settings, processes, FIRMWARE, *tests)))
 
 
 def run_e2e_fast(settings: Settings, processes: Processes, name: str) -> int:

@@ -135,6 +135,14 @@ class Processes:
                 _show(process, stream)
                 raise
 
+    def beside(self, command: Sequence[str], log: pathlib.Path, meanwhile: Callable[[], int]) -> tuple[int, int]:
+        """Run a command beside `meanwhile`, and show its log after it; returns the status of `meanwhile` and its own."""
+        say(f"--- {log.stem} runs beside it, and writes to {log}")
+        other = self.start(command, log)
+        status = meanwhile()
+        say(f"--- {log.stem}, which ran beside it")
+        return status, self.follow(other)
+
 
 def _show(process: Process, stream: t.BinaryIO) -> int:
     ended = False
