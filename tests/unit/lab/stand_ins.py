@@ -82,8 +82,10 @@ class Machines:
             (self.place / f"{machine.name}-{name}.json").write_text(json.dumps(wanted), encoding="utf-8")
 
     def answer(self, name: str, word: str, text: str) -> None:
-        """Let a machine answer to ssh."""
-        (self.place / f"{name}-{word}").write_text(text, encoding="utf-8")
+        """Let a machine answer to ssh; at once, because a watch may ask in this moment."""
+        new = self.place / f"{name}-{word}.new"
+        new.write_text(text, encoding="utf-8")
+        new.replace(self.place / f"{name}-{word}")
 
     def boots(self, machine: Machine, accelerator: str = "") -> None:
         """Let a machine boot to its end."""
