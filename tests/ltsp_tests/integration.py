@@ -19,7 +19,7 @@ from ltsp_lab.messages import LabError, UsageError, say
 from ltsp_lab.packages import need_packages
 from ltsp_lab.processes import run_to_end
 from ltsp_tests.checkout import PLACE, copy_checkout
-from ltsp_tests.processes import module
+from ltsp_tests.processes import module, turn
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,12 +62,13 @@ def batches(root: pathlib.Path, name: str) -> tuple[list[Batch], list[Batch]]:
 
 def run(settings: Settings, processes: Processes, name: str) -> int:
     own, beside = batches(settings.root, name)
-    need_packages(settings, "git")
-    Ansible.prepare(settings)
-    if not own or not beside:
-        return _run(settings, own + beside)
-    beside_it = module("ltsp_tests.leg", "integration-beside", name)
-    return max(processes.beside(beside_it, settings.cache / "integration-beside.log", lambda: _run(settings, own)))
+    with turn(settings):
+        need_packages(settings, "git")
+        Ansible.prepare(settings)
+        if not own or not beside:
+            return _run(settings, own + beside)
+        beside_it = module("ltsp_tests.leg", "integration-beside", name)
+        return max(processes.beside(beside_it, settings.cache / "integration-beside.log", lambda: _run(settings, own)))
 
 
 def run_beside(settings: Settings, _processes: Processes, name: str) -> int:

@@ -13,7 +13,7 @@ import typing as t
 
 from ltsp_lab.ansible import Ansible, make_venv, oldest_ansible, supported_ansible
 from ltsp_lab.processes import run_to_end
-from ltsp_tests.processes import module
+from ltsp_tests.processes import module, turn
 from ltsp_tests.unit import REQUIREMENTS
 
 if t.TYPE_CHECKING:
@@ -43,7 +43,8 @@ def run_e2e(settings: Settings, processes: Processes, name: str) -> int:
 
 
 def run_e2e_fast(settings: Settings, processes: Processes, name: str) -> int:
-    return _run(settings, processes, FAST, "tests/e2e", "-m", "not long and not firmware", *_named(name))
+    with turn(settings):
+        return _run(settings, processes, FAST, "tests/e2e", "-m", "not long and not firmware", *_named(name))
 
 
 def run_boots(settings: Settings, processes: Processes, name: str) -> int:

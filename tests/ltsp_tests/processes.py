@@ -13,14 +13,20 @@ import sys
 import time
 import typing as t
 
+from ltsp_lab.locks import waiting_lock
 from ltsp_lab.messages import LabError, say
-from ltsp_lab.settings import ROOT
+from ltsp_lab.settings import ROOT, Settings
 
 if t.TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Mapping, Sequence
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+def turn(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """The turn of a leg that runs beside the longest one. They have one after the other, because more at a time than processors only delays the longest one."""
+    return waiting_lock(settings.cache / "turn.lock", "Waiting for another leg, because one at a time runs beside the longest one")
 
 
 def module(name: str, *arguments: str) -> list[str]:
