@@ -13,6 +13,7 @@ import sys
 
 import pytest
 import yaml
+from playbook import COLLECTIONS
 
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._renamed import RENAMED
 
@@ -32,7 +33,7 @@ def write(directory: pathlib.Path, inventory: pathlib.Path) -> str:
     play = {"hosts": "dhcp_servers", "connection": "local", "gather_facts": False, "roles": [{"role": "isc_dhcp"}]}
     playbook = directory / "play.yml"
     playbook.write_text(json.dumps([play]), encoding="utf-8")
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT.parents[2]), "ANSIBLE_HOME": str(directory / "home"), "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_HOME": str(directory / "home"), "LC_ALL": "C.UTF-8"}
     variables = json.dumps({"ansible_python_interpreter": sys.executable})
     words = [sys.executable, "-m", "ansible", "playbook", f"--inventory={inventory}", f"--extra-vars={variables}", str(playbook)]
     done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=directory)
