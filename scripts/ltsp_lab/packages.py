@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import typing as t
 import urllib.parse
 
@@ -24,6 +25,7 @@ if t.TYPE_CHECKING:
 
     from ltsp_lab.settings import Settings
 
+LOCK_SECONDS = 300
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -116,7 +118,7 @@ def _need_apt(names: Iterable[str]) -> None:
 
 
 def _install(names: Sequence[str]) -> None:
-    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *names]
+    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *names]
     if run_to_end(command, environment={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, quiet=True) != 0:
         raise LabError(f"apt-get could not install {' '.join(names)}, see above")
 
@@ -155,7 +157,16 @@ def _suite_options(settings: Settings, suite: str, directory: pathlib.Path) -> l
 
 
 def _update(*options: str) -> None:
-    _output("apt-get", "update", *options, "-oAPT::Update::Error-Mode=any")
+    """Read the package lists; waits while another program, such as a playbook of another lab, has their lock."""
+    limit = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            _output("apt-get", "update", *options, "-oAPT::Update::Error-Mode=any")
+            return
+        except subprocess.CalledProcessError as error:
+            if "Could not get lock" not in _reason(error) or time.monotonic() > limit:
+                raise
+            time.sleep(1)
 
 
 def _download(names: Sequence[str], directory: pathlib.Path, *options: str) -> dict[str, PackageFile]:

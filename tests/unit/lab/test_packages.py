@@ -80,6 +80,14 @@ def test_an_apt_that_fails_is_reported(commands: Commands, is_root: None, settin
         need_packages(settings, "ovmf")
 
 
+def test_the_package_lists_may_be_locked_for_a_while(commands: Commands, is_root: None, settings: Settings, tmp_path: pathlib.Path) -> None:
+    commands.add("dpkg-query", ALL_BUT_OVMF)
+    locked = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"
+    commands.add("apt-get", f'[ "$1" != update ] || [ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; echo "{locked}" >&2; exit 100; }}')
+    need_packages(settings, "ovmf")
+    assert [call.split()[1] for call in commands.calls("apt-get")] == ["update", "update", "install"]
+
+
 def test_a_package_is_unpacked_once_and_not_installed(mirror: Mirror, settings: Settings) -> None:
     mirror.publish("stable", "hello", "1:2.0-1", {"usr/bin/hello": b"hello"})
     directory = unpacked_package(settings, "hello")
