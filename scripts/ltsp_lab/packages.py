@@ -184,7 +184,9 @@ def _file_names(names: Sequence[str], *options: str) -> dict[str, str]:
 
 
 def _output(*command: str, directory: pathlib.Path | None = None) -> str:
-    return subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+    # Errors are compared with apt's English ones.
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    return subprocess.run(command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
 
 
 def _reason(error: subprocess.CalledProcessError) -> str:
