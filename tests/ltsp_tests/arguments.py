@@ -21,7 +21,7 @@ Usage: scripts/test [unit|sanity|integration|e2e|boots]... [-k NAME]
 
   unit         the tests of the pure logic, of the shell functions and of the commands
   sanity       ansible-test sanity, ansible-lint, ruff, mypy, shellcheck, antsibull-docs, antsibull-changelog
-  integration  modules and roles in a container with the newest supported ansible-core, the modules with the oldest, too (root)
+  integration  modules and roles in containers with the newest supported ansible-core, some modules with the oldest, too (root)
   e2e          labs of its own, made with the oldest: nodes boot and are looked at (root)
   boots        every fault on every transport, of which e2e has a sample, and a table of them: only when asked for (root)
 
