@@ -12,10 +12,10 @@ import pathlib
 import pwd
 import stat
 import subprocess
-import sys
 import typing as t
 
 import pytest
+from playbook import run_playbook
 
 ROLE = pathlib.Path(__file__).parents[3] / "roles/ltsp_image"
 OWNER = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
@@ -24,13 +24,8 @@ OWNER = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.g
 def script(directory: pathlib.Path, files: list[dict[str, t.Any]]) -> str:
     """Let Ansible write the script that installs these files."""
     copy = {"content": f"{{{{ lookup('ansible.builtin.template', '{ROLE}/templates/install.sh.j2') }}}}", "dest": str(directory / "script")}
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [{"ansible.builtin.copy": copy}]}
-    (directory / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-    variables = {"ansible_python_interpreter": sys.executable, "__ltsp_image_files": files}
-    words = [sys.executable, "-m", "ansible", "playbook", "--inventory=localhost,", f"--extra-vars={json.dumps(variables)}", str(directory / "play.yml")]
-    environment = {**os.environ, "ANSIBLE_HOME": str(directory / "home"), "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_playbook(directory, [{"tasks": [{"ansible.builtin.copy": copy}]}], {"builder": {"__ltsp_image_files": files}})
+    assert done.status == 0, done.output
     return (directory / "script").read_text(encoding="utf-8")
 
 
