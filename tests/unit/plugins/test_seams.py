@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 import yaml
+from samples import NODE
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files, suffixes, update_version_files
@@ -26,19 +27,7 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._variables import 
 
 ROOT = pathlib.Path(__file__).parents[3]
 MANIFEST: dict[str, t.Any] = json.loads((ROOT / "tests/unit/manifest_0.3.0.json").read_text(encoding="utf-8"))
-MACHINE = {
-    "name": "node1",
-    "macs": ["52:54:00:77:00:01"],
-    "ip": "10.77.0.11",
-    "server_address": "10.77.0.1",
-    "image": "node",
-    "image_version": None,
-    "transports": ["http", "nbd"],
-    "ram": True,
-    "overlay": "50%",
-    "kernel_args": [],
-}
-HOSTVARS = {"node1": {"ltsp_node_macs": MACHINE["macs"], "ltsp_node_ip": MACHINE["ip"]}, "ltsp-1": {"ansible_host": "10.77.0.1"}}
+HOSTVARS = {"node1": {"ltsp_node_macs": NODE["macs"], "ltsp_node_ip": NODE["ip"]}, "ltsp-1": {"ansible_host": "10.77.0.1"}}
 
 
 # --- the words that tables are compared with
@@ -112,7 +101,7 @@ def test_the_inventory_may_name_a_new_transport() -> None:
 
 @pytest.mark.usefixtures("carrier")
 def test_a_new_transport_is_rendered_where_a_server_offers_it() -> None:
-    node = {**MACHINE, "transports": ["pigeon", "http"]}
+    node = {**NODE, "transports": ["pigeon", "http"]}
     with pytest.raises(BootError, match=r"node1: the boot servers do not offer the transport pigeon: use http or nbd, or set ports\.pigeon"):
         boot_files([node], None, offered_ports({"http": 80, "nbd": 10809, "pigeon": None}))
     files = boot_files([node], None, offered_ports({"http": 80, "nbd": 10809, "pigeon": 1150}))
@@ -130,9 +119,9 @@ def test_each_task_with_the_descriptions_of_nodes_says_what_the_server_offers() 
 @pytest.mark.usefixtures("carrier")
 def test_a_new_transport_changes_no_file_of_the_others() -> None:
     ports = {"http": 80, "nbd": 10809}
-    with_it = boot_files([MACHINE], None, offered_ports(ports))
+    with_it = boot_files([NODE], None, offered_ports(ports))
     del TRANSPORTS["pigeon"]
-    assert with_it == boot_files([MACHINE], None, offered_ports(ports))
+    assert with_it == boot_files([NODE], None, offered_ports(ports))
 
 
 @pytest.mark.usefixtures("carrier")
@@ -174,7 +163,7 @@ def second_loader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("second_loader")
 def test_a_new_loader_has_a_file_of_each_machine() -> None:
-    files = boot_files([MACHINE], {**MACHINE, "server_address": None}, {"http": 80, "nbd": 10809})
+    files = boot_files([NODE], {**NODE, "server_address": None}, {"http": 80, "nbd": 10809})
     assert sorted(files) == [f"{name}.{suffix}" for name in ("52-54-00-77-00-01", "default") for suffix in ("cfg", "crank", "json")]
     assert files["52-54-00-77-00-01.crank"] == b"start node1 10.77.0.1\n"
     assert files["default.crank"] == b"start unknown machines here\n"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+import samples
 import yaml
 from ansible.errors import AnsibleFilterError
 
@@ -26,17 +27,11 @@ from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server
 
 SETTINGS: dict[str, t.Any] = yaml.safe_load(kubernetes_boot_server.EXAMPLES)[0]["vars"]["settings"]
 NODE = {
-    "name": "node1",
+    **samples.NODE,
     "macs": ["52:54:00:00:00:01"],
     "ip": "10.9.1.1",
     "server": "ltsp",
     "server_address": "10.9.0.2",
-    "image": "node",
-    "image_version": None,
-    "transports": ["http", "nbd"],
-    "ram": True,
-    "overlay": "50%",
-    "kernel_args": [],
     "lts_conf": {"RCFIEL_20_X": "y"},
     "kubernetes_name": "node1",
 }

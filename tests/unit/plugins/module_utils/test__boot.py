@@ -8,6 +8,7 @@ import json
 import typing as t
 
 import pytest
+from samples import NODE
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError, missing_images
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files
@@ -17,20 +18,7 @@ PORTS = {"http": 80, "nbd": 10809}
 
 
 def node(**changes: t.Any) -> dict[str, t.Any]:
-    return {
-        "name": "node1",
-        "macs": ["52:54:00:77:00:01"],
-        "ip": "10.77.0.11",
-        "server": "ltsp-1",
-        "server_address": "10.77.0.1",
-        "image": "node",
-        "image_version": None,
-        "transports": ["http", "nbd"],
-        "ram": True,
-        "overlay": "50%",
-        "kernel_args": [],
-        **changes,
-    }
+    return {**NODE, "server": "ltsp-1", **changes}
 
 
 def default(**changes: t.Any) -> dict[str, t.Any]:

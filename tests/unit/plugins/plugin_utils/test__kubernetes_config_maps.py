@@ -8,6 +8,7 @@ import json
 import typing as t
 
 import pytest
+from samples import BOOT_SERVER, NODE
 
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.description import BootError
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._boot.files import boot_files
@@ -17,46 +18,19 @@ from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.ltsp5 im
 from ansible_collections.serverfarm.ltsp.plugins.module_utils._lts_conf.names import LtsConfError
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes import config_maps, server
 
-SETTINGS = server.Settings(
-    namespace="ltsp-server",
-    name="ltsp",
-    labels={},
-    exposure="host_network",
-    image="registry.example.org/ltsp@sha256:0",
-    servers={"kube-1": "10.9.0.3", "kube-2": "10.9.0.4"},
-    subnets=[],
-    ports={"tftp": 69, "http": 80, "nbd": 10809},
-    replicas=2,
-    node_selector={},
-    affinity={},
-    tolerations=[],
-    resources={},
-    pull_secrets=[],
-    pod_annotations={},
-    service_annotations={},
-    external_ips=[],
-    load_balancer_ip="",
-    load_balancer_class="",
-    grace_period=120,
-    rollout_timeout=300,
-)
+SETTINGS = server.Settings(**{**BOOT_SERVER, "image": "registry.example.org/ltsp@sha256:0", "subnets": []})
 SECTIONS = [{"name": "default", "parameters": {"RCFILE_10_TIME": "echo time"}}]
 VERSION = "20261120T223000Z-0123456789ab"
 
 
 def node(number: int = 1, **changes: t.Any) -> dict[str, t.Any]:
     return {
+        **NODE,
         "name": f"node{number}",
         "macs": [f"52:54:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"],
         "ip": f"10.9.{number >> 8}.{number & 255}",
         "server": "kube-1",
         "server_address": "10.9.0.3",
-        "image": "node",
-        "image_version": None,
-        "transports": ["http", "nbd"],
-        "ram": True,
-        "overlay": "50%",
-        "kernel_args": [],
         "lts_conf": {},
         **changes,
     }

@@ -7,33 +7,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from samples import BOOT_SERVER
 
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.placement import placement
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes.server import ServerError, read_settings
 
-GIVEN: dict[str, t.Any] = {
-    "namespace": "ltsp-server",
-    "name": "ltsp",
-    "labels": {},
-    "exposure": "load_balancer",
-    "image": "registry.example.org/ltsp@sha256:" + "0123456789abcdef" * 4,
-    "servers": {"boot": "10.9.0.2"},
-    "subnets": ["10.9.0.0/16"],
-    "ports": {},
-    "replicas": 1,
-    "node_selector": {},
-    "affinity": {},
-    "tolerations": [],
-    "resources": {},
-    "pull_secrets": [],
-    "pod_annotations": {},
-    "service_annotations": {},
-    "external_ips": [],
-    "load_balancer_ip": "",
-    "load_balancer_class": "",
-    "grace_period": 120,
-    "rollout_timeout": 300,
-}
+GIVEN = {**BOOT_SERVER, "exposure": "load_balancer", "servers": {"boot": "10.9.0.2"}, "ports": {}, "replicas": 1}
 
 
 def machine(name: str, *taints: str, hostname: str = "", **labels: str) -> dict[str, t.Any]:

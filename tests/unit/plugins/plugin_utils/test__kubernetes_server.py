@@ -10,33 +10,12 @@ import subprocess
 import typing as t
 
 import pytest
+from samples import BOOT_SERVER
 
 from ansible_collections.serverfarm.ltsp.plugins.plugin_utils._kubernetes import server
 
 IMAGE = "registry.example.org:5000/farm/ltsp@sha256:" + "0123456789abcdef" * 4
-HOST_NETWORK: dict[str, t.Any] = {
-    "namespace": "ltsp-server",
-    "name": "ltsp",
-    "labels": {},
-    "exposure": "host_network",
-    "image": IMAGE,
-    "servers": {"kube-1": "10.9.0.3", "Kube-2.example.org": "10.9.0.4"},
-    "subnets": ["10.9.0.0/16"],
-    "ports": {"tftp": 69, "http": 80, "nbd": 10809},
-    "replicas": 2,
-    "node_selector": {},
-    "affinity": {},
-    "tolerations": [],
-    "resources": {},
-    "pull_secrets": [],
-    "pod_annotations": {},
-    "service_annotations": {},
-    "external_ips": [],
-    "load_balancer_ip": "",
-    "load_balancer_class": "",
-    "grace_period": 120,
-    "rollout_timeout": 300,
-}
+HOST_NETWORK = {**BOOT_SERVER, "image": IMAGE, "servers": {"kube-1": "10.9.0.3", "Kube-2.example.org": "10.9.0.4"}}
 LOAD_BALANCER = {**HOST_NETWORK, "exposure": "load_balancer", "servers": {"boot": "10.9.0.2"}, "replicas": 1}
 
 
